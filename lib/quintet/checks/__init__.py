@@ -1,0 +1,148 @@
+"""What is asked of a student's work, and how the answer is judged.
+
+A check is a function of the student's work and a random generator, registered under "topic/step":
+
+    @check("amp/unscale", points=3)
+    def unscale(student, rng):
+        with case("a finite gradient", 2):
+            near(student.unscale(grads, 1024.0), expected, suspects={"unscaled-in-half": what_that_mistake_answers})
+
+Each `case` earns its points when its body ends, and loses them when it raises a `Mismatch` or the student's code fails; the
+next case goes on. `near` compares and names the misconception whose answer was given. `draw` redraws random inputs until every
+suspect's answer can be told from the right one. The same function serves the notebook (notebook.py), the bank and the grader:
+`run` returns a `Result`; only an exception that is neither a Mismatch nor the student's leaves it, and that is our fault.
+"""
+
+import contextlib
+import contextvars
+import importlib
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from quintet.checks.near import ANY, Either, Mismatch, draw, near
+from quintet.student import NotWritten, Student, StudentError
+
+__all__ = ["ANY", "Either", "Misconception", "Mismatch", "case", "check", "draw", "find", "near", "public_rng", "run"]
+
+
+@dataclass(frozen=True)
+class Misconception:
+    """A named mistake. `title` finishes the sentence "This looks like: …"; `why` says what follows from it; `read` is where
+    the lecture treats it (notebook and heading)."""
+
+    title: str
+    why: str
+    read: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing found wrong: a misconception's id, or None where only expected, got and where are known."""
+
+    misconception: str | None
+    message: str
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    points: float
+    passed: bool
+    finding: Finding | None = None
+
+
+@dataclass
+class Result:
+    """What a check found: `points` of `max`, case by case."""
+
+    id: str
+    max: float
+    cases: list[Case] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def points(self) -> float:
+        return min(self.max, sum(c.points for c in self.cases if c.passed))
+
+    @property
+    def findings(self) -> list[Finding]:
+        return [c.finding for c in self.cases if c.finding]
+
+
+@dataclass(frozen=True)
+class Check:
+    id: str
+    points: float
+    function: Callable[[Student, np.random.Generator], None]
+
+    def misconceptions(self) -> dict[str, Misconception]:
+        """The topic's named misconceptions, by id."""
+        return importlib.import_module(self.function.__module__).MISCONCEPTIONS
+
+
+_registry: dict[str, Check] = {}
+_running: contextvars.ContextVar[Result] = contextvars.ContextVar("result")
+
+
+def check(id: str, points: float) -> Callable:
+    """Register a check under "topic/step"; its cases' points must add up to `points`."""
+
+    def register(function: Callable) -> Callable:
+        _registry[id] = Check(id, points, function)
+        return function
+
+    return register
+
+
+def find(id: str) -> Check:
+    """The check named `id`, its topic's module imported on demand. Raises LookupError that lists what there is."""
+    topic, _, step = id.partition("/")
+    if topic.isidentifier() and step:
+        with contextlib.suppress(ModuleNotFoundError):
+            importlib.import_module(f"quintet.checks.{topic}")
+    if id not in _registry:
+        known = sorted(k for k in _registry if k.startswith(topic + "/")) or sorted(_registry)
+        raise LookupError(f"there is no check {id!r}; known here: {', '.join(known) or 'none'}")
+    return _registry[id]
+
+
+@contextlib.contextmanager
+def case(name: str, points: float) -> Iterator[None]:
+    """A part of a check worth `points`. A body that raises Mismatch or StudentError loses them, and the check goes on."""
+    finding = None
+    try:
+        yield
+    except Mismatch as mismatch:
+        finding = Finding(mismatch.misconception, str(mismatch))
+    except NotWritten:
+        finding = Finding(None, "This step is not written yet: it still raises NotImplementedError.")
+    except StudentError as error:
+        where = f"\n{error.trace}" if error.trace else ""
+        finding = Finding(None, f"Your code raised {error}{where}")
+    _running.get().cases.append(Case(name, points, finding is None, finding))
+
+
+def run(id: str, student: Student, rng: np.random.Generator) -> Result:
+    """Run a check once. Raises only what is not the student's doing."""
+    found = find(id)
+    result = Result(id, found.points)
+    token = _running.set(result)
+    start = time.perf_counter()
+    try:
+        found.function(student, rng)
+    finally:
+        _running.reset(token)
+        result.seconds = time.perf_counter() - start
+    total = sum(c.points for c in result.cases)
+    if abs(total - found.points) > 1e-9:
+        raise AssertionError(f"the cases of {id} add up to {total:g} points, not {found.points:g}")
+    return result
+
+
+def public_rng(id: str) -> np.random.Generator:
+    """The generator of a self-check: the same inputs each time, so that a student can chase a failure."""
+    return np.random.default_rng([zlib.crc32(id.encode()), 0])

@@ -1,0 +1,164 @@
+"""The student's side: answers a check's questions about the objects in a namespace.
+
+`Host.handle(frame) -> frame` is the whole interface. A question is `[operation, argument, ...]`; the answer is
+`["ok", value]` or `["error", type name, message, traceback]`. It never raises: whatever student code does becomes an answer.
+"""
+
+import functools
+import importlib
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from quintet.student import wire
+
+LIB = ("torch.", "numpy.", "math.", "collections.")  # what `Student.lib` may build here
+TRACEBACK_CHARS = 4_000
+
+
+class Host:
+    """Holds a student's namespace and the handles that a check was given.
+
+    namespace: where the student's names live; looked up at each question, so that a cell run later counts.
+    call_back: sends a packed `[callback id, args, kwargs]` to the check's side and returns the packed answer.
+    """
+
+    def __init__(self, namespace: dict[str, Any], call_back: Callable[[bytes], bytes]):
+        self.namespace = namespace
+        self.call_back = call_back
+        self.handles: list[Any] = []
+
+    def handle(self, frame: bytes) -> bytes:
+        try:
+            operation, *arguments = wire.unpack(frame, self._resolve)
+            answer = ["ok", getattr(self, f"do_{operation}")(*arguments)]
+            return wire.pack(answer, self._keep)
+        except BaseException as error:  # noqa: BLE001 a student's code may raise anything, SystemExit included
+            return wire.pack(["error", type(error).__name__, _text(error), _traceback(error)], self._keep)
+
+    # ---- plain data and handles
+
+    def _keep(self, thing: Any) -> dict:
+        if isinstance(thing, _Kept):
+            thing = thing.value
+        self.handles.append(thing)
+        return {"r": [len(self.handles) - 1, type(thing).__name__[:80]]}
+
+    def _resolve(self, tree: dict) -> Any:
+        if "r" in tree:
+            return self.handles[tree["r"][0]]
+        return functools.partial(self._callback, tree["c"])
+
+    def _callback(self, callback: int, *args: Any, **kwargs: Any) -> Any:
+        status, *rest = wire.unpack(self.call_back(wire.pack([callback, list(args), kwargs], self._keep)), self._resolve)
+        if status != "ok":
+            raise TypeError(rest[0])
+        return rest[0]
+
+    # ---- operations
+
+    def do_get(self, name: str) -> Any:
+        if name not in self.namespace:
+            raise NameError(f"name {name!r} is not defined")
+        return self.namespace[name]
+
+    def do_has(self, name: str) -> bool:
+        return name in self.namespace
+
+    def do_call(self, function: Any, args: list, kwargs: dict) -> Any:
+        return function(*args, **kwargs)
+
+    def do_keep(self, function: Any, args: list, kwargs: dict) -> Any:
+        return _Kept(function(*args, **kwargs))
+
+    def do_attr(self, thing: Any, name: str) -> Any:
+        return getattr(thing, name)
+
+    def do_item(self, thing: Any, key: Any) -> Any:
+        return thing[key]
+
+    def do_len(self, thing: Any) -> int:
+        return len(thing)
+
+    def do_list(self, thing: Any, limit: int) -> list:
+        items = []
+        for item in thing:
+            if len(items) == limit:
+                raise ValueError(f"gives more than {limit:,} items")
+            items.append(item)
+        return items
+
+    def do_enter(self, thing: Any) -> Any:
+        return thing.__enter__()
+
+    def do_exit(self, thing: Any) -> Any:
+        return bool(thing.__exit__(None, None, None))
+
+    def do_lib(self, path: str, args: list, kwargs: dict) -> Any:
+        if not path.startswith(LIB):
+            raise ValueError(f"{path!r} is not on the list of what a check may build here: {', '.join(LIB)}")
+        module, _, name = path.rpartition(".")
+        return getattr(importlib.import_module(module), name)(*args, **kwargs)
+
+    def do_define(self, source: str) -> Any:
+        """Run trusted source (a check's own helper class, say) in a namespace of its own and hold what it defines."""
+        names: dict[str, Any] = {"__name__": "quintet_given"}
+        exec(compile(source, "<given by the check>", "exec"), names)
+        return type("Given", (), {k: staticmethod(v) if callable(v) else v for k, v in names.items() if k[0] != "_"})
+
+    def do_at(self, thing: Any, path: str) -> Any:
+        for part in path.split("."):
+            if isinstance(thing, dict):
+                thing = thing[part]
+            else:
+                thing = thing[int(part)] if part.isdigit() else getattr(thing, part)
+        return thing
+
+    def do_grads(self, module: Any) -> dict:
+        return {name: p.grad for name, p in module.named_parameters()}
+
+    def do_state(self, module: Any) -> dict:
+        return dict(module.state_dict())
+
+    def do_same(self, a: Any, b: Any) -> bool:
+        return a is b
+
+    def do_isinstance(self, thing: Any, path: str) -> bool:
+        module, _, name = path.rpartition(".")
+        return isinstance(thing, getattr(importlib.import_module(module), name))
+
+    def do_replace(self, names: dict[str, Any]) -> list:
+        """Put trusted functions in the place of the student's names; returns what `restore` needs."""
+        before = [[name, name in self.namespace, self._keep(self.namespace.get(name))["r"]] for name in names]
+        self.namespace.update(names)
+        return before
+
+    def do_restore(self, before: list) -> None:
+        for name, existed, (handle, _) in before:
+            if existed:
+                self.namespace[name] = self.handles[handle]
+            else:
+                self.namespace.pop(name, None)
+
+
+class _Kept:
+    """A result that stays here although it may be plain data."""
+
+    def __init__(self, value: Any):
+        self.value = value
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)[:TRACEBACK_CHARS]
+    except Exception:  # noqa: BLE001 a student's __str__ may raise too
+        return "(its message could not be read)"
+
+
+def _traceback(error: BaseException) -> str:
+    try:
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [f for f in frames if "quintet/student" not in f.filename.replace("\\", "/")]
+        return "".join(traceback.format_list(lines[-6:]))[-TRACEBACK_CHARS:]
+    except Exception:  # noqa: BLE001 as above: the traceback holds student objects
+        return ""

@@ -1,0 +1,212 @@
+"""The check's side: a student's work, asked about through frames.
+
+    student.unscale(grads, 1024.0)          call a function of the student's: plain data in, plain data out
+    student.history["loss"]                 plain data by value, anything else as a `Ref`
+    student.lib("torch.nn.Linear", 4, 3)    build an allow-listed thing on the student's side
+    student.define(source)                  run a check's own helper code there; the names it defines are attributes
+    student.keep(student.f, x)              call, and leave the result there even when it is plain data
+    student.at(ref, "layer1.0.weight.grad") follow attributes and indices on their side, then fetch
+    student.grads(model), student.state(model)
+    with student.given(unscale=trusted):    put a trusted function in the place of one of theirs, so that one error costs
+                                            its own points only
+    with student.within(seconds):           a time limit for the calls inside
+
+Functional style: results come back, arguments do not change. A tensor that has travelled has no gradient: ask `grads` or `at`.
+"""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from quintet.student import wire
+from quintet.student.host import Host
+
+MAX_ITEMS = 100_000
+
+
+class StudentError(Exception):
+    """The student's code raised. `kind` is the exception's type name, `text` its message, `trace` the last frames of it."""
+
+    def __init__(self, kind: str, text: str, trace: str = ""):
+        super().__init__(f"{kind}: {text}" if text else kind)
+        self.kind, self.text, self.trace = kind, text, trace
+
+
+class NotWritten(StudentError):
+    """The step still raises NotImplementedError."""
+
+
+class Missing(StudentError):
+    """A name that the check asks for does not exist (NameError, AttributeError)."""
+
+
+class TimedOut(StudentError):
+    """A call ran over its time limit."""
+
+
+class Died(StudentError):
+    """The student's process ended, or answered with something that is not an answer."""
+
+
+class Unfit(StudentError, TypeError):
+    """The answer cannot be used as the check needs it: an object where plain data was expected."""
+
+
+KINDS = {"NotImplementedError": NotWritten, "NameError": Missing, "AttributeError": Missing, "TimedOut": TimedOut, "Died": Died}
+
+
+class Student:
+    """A student's work behind `exchange(frame, seconds) -> frame`, which calls `answer(frame)` for each callback on the way."""
+
+    def __init__(self, exchange: Callable[[bytes, float | None], bytes], seconds: float | None = None):
+        self._exchange = exchange
+        self._seconds = seconds
+        self._callbacks: list[Callable] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._ask("get", name)
+
+    def lib(self, path: str, *args: Any, **kwargs: Any) -> Any:
+        return self._ask("lib", path, list(args), kwargs)
+
+    def define(self, source: str) -> "Ref":
+        return self._ask("define", source)
+
+    def keep(self, function: "Ref", *args: Any, **kwargs: Any) -> "Ref":
+        return self._ask("keep", function, list(args), kwargs)
+
+    def at(self, thing: "Ref", path: str) -> Any:
+        return self._ask("at", thing, path)
+
+    def grads(self, module: "Ref") -> dict:
+        """Gradients by parameter name; None where there is none."""
+        return self._ask("grads", module)
+
+    def state(self, module: "Ref") -> dict:
+        """The module's state_dict, by value."""
+        return self._ask("state", module)
+
+    def has(self, name: str) -> bool:
+        return self._ask("has", name) is True
+
+    def same(self, a: Any, b: Any) -> bool:
+        return self._ask("same", a, b) is True
+
+    def isinstance(self, thing: Any, path: str) -> bool:
+        return self._ask("isinstance", thing, path) is True
+
+    @contextlib.contextmanager
+    def given(self, **functions: Callable) -> Iterator[None]:
+        before = self._ask("replace", functions)
+        try:
+            yield
+        finally:
+            self._ask("restore", before)
+
+    @contextlib.contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        before, self._seconds = self._seconds, seconds
+        try:
+            yield
+        finally:
+            self._seconds = before
+
+    # ---- frames
+
+    def _ask(self, operation: str, *arguments: Any) -> Any:
+        frame = wire.pack([operation, *arguments], self._handle)
+        start = time.monotonic()
+        reply = self._exchange(frame, self._seconds)
+        if self._seconds is not None and time.monotonic() - start > self._seconds:
+            raise TimedOut("TimedOut", f"the call took more than {self._seconds:g} s")
+        try:
+            match wire.unpack(reply, self._resolve):
+                case ["ok", value]:
+                    return value
+                case ["error", "KeyboardInterrupt", *_]:
+                    raise KeyboardInterrupt
+                case ["error", str(kind), str(text), str(trace)]:
+                    raise KINDS.get(kind, StudentError)(kind[:80], text, trace)
+        except wire.WireError as error:
+            raise Died("Died", f"the answer could not be read: {error}") from None
+        raise Died("Died", "the answer was not an answer")
+
+    def answer(self, frame: bytes) -> bytes:
+        """Run a callback for the student's side; what a callback cannot use comes back to the student as a TypeError."""
+        try:
+            callback, args, kwargs = wire.unpack(frame, self._resolve)
+            reply = ["ok", self._callbacks[callback](*args, **kwargs)]
+        except Exception as error:  # noqa: BLE001 the arguments are the student's: whatever they break is told to them
+            reply = ["error", f"this function was called with something it cannot use: {error}"[:500]]
+        return wire.pack(reply, self._handle)
+
+    def _handle(self, thing: Any) -> dict:
+        if type(thing) is Ref:
+            return {"r": [thing._id, thing._kind]}
+        if callable(thing):
+            self._callbacks.append(thing)
+            return {"c": len(self._callbacks) - 1}
+        raise wire.WireError(f"{type(thing).__name__} is not plain data: build it on the student's side with student.lib(...)")
+
+    def _resolve(self, tree: dict) -> "Ref":
+        match tree:
+            case {"r": [int(handle), str(kind)]}:
+                return Ref(self, handle, kind[:80])
+        raise wire.WireError("a handle was expected")
+
+
+class Ref:
+    """A thing that stays on the student's side. Call it, take attributes and items, iterate; it refuses to be compared."""
+
+    __slots__ = ("_student", "_id", "_kind")
+    __hash__ = object.__hash__
+
+    def __init__(self, student: Student, handle: int, kind: str):
+        self._student, self._id, self._kind = student, handle, kind
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._student._ask("call", self, list(args), kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._student._ask("attr", self, name)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._student._ask("item", self, key)
+
+    def __len__(self) -> int:
+        try:
+            n = self._student._ask("len", self)
+        except StudentError as error:  # `list(ref)` asks for a length first and takes a TypeError for "none"
+            raise Unfit(error.kind, error.text, error.trace) from None
+        return n if type(n) is int and 0 <= n < 2**31 else self._refuse()
+
+    def __iter__(self) -> Iterator[Any]:
+        items = self._student._ask("list", self, MAX_ITEMS)
+        return iter(items if type(items) is list else self._refuse())
+
+    def __enter__(self) -> Any:
+        return self._student._ask("enter", self)
+
+    def __exit__(self, *_: object) -> None:
+        self._student._ask("exit", self)
+
+    def __repr__(self) -> str:
+        return f"<a student's {self._kind}>"
+
+    def _refuse(self, *_: object) -> Any:
+        raise Unfit("Unfit", f"got an object of type {self._kind} where plain data (a number, a list, a tensor) was expected")
+
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __bool__ = __float__ = __int__ = __index__ = _refuse  # type: ignore
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __neg__ = __abs__ = _refuse
+
+
+def loopback(namespace: dict[str, Any]) -> Student:
+    """A student in this process: the same packing, dispatch and unpacking as across a process border."""
+    host = Host(namespace, call_back=lambda frame: student.answer(frame))
+    student = Student(lambda frame, seconds: host.handle(frame))
+    return student
