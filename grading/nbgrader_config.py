@@ -1,4 +1,5 @@
-"""nbgrader's settings: stock `nbgrader …` run in this folder, formgrader's buttons and `quintet grade` all read this file.
+"""nbgrader's settings: stock `nbgrader …` run in this folder, formgrader's buttons and `quintet grade` all read this
+file.
 
 The gradebook is an SQLite file in course/; QUINTET_DB names another one, as in postgresql://user@host/quintet.
 """
@@ -6,8 +7,6 @@ The gradebook is an SQLite file in course/; QUINTET_DB names another one, as in 
 import os
 import sys
 from pathlib import Path
-
-from quintet_grading.referee import Referee
 
 from nbgrader.preprocessors import (
     AssignLatePenalties,
@@ -17,10 +16,14 @@ from nbgrader.preprocessors import (
     SaveAutoGrades,
 )
 
+from quintet_grading.referee import Referee
+
 root = Path(__file__).resolve().parent.parent
 course = Path(os.environ.get("QUINTET_COURSE", root / "course"))
 course.mkdir(parents=True, exist_ok=True)
-os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # a new gradebook runs `alembic` by name
+os.environ["PATH"] = (
+    f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # a new gradebook runs `alembic` by name
+)
 
 c = get_config()  # noqa: F821 given by traitlets
 

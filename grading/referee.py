@@ -1,4 +1,5 @@
-"""nbgrader's `Execute`, replaced: cells run in a child, checks here, and nbgrader reads the outputs that this side wrote."""
+"""nbgrader's `Execute`, replaced: cells run in a child, checks here, and nbgrader reads the outputs that this side
+wrote."""
 
 import atexit
 import functools
@@ -20,7 +21,9 @@ ROOT = Path(__file__).resolve().parent.parent
 class Referee(NbGraderPreprocessor):
     """Judge a sanitised submission. One nursery a lab serves all submissions of a process."""
 
-    key_file = Unicode(help="file with the course's secret key; made on first use. Default: key, beside the gradebook").tag(config=True)
+    key_file = Unicode(
+        help="file with the course's secret key; made on first use. Default: key, beside the gradebook"
+    ).tag(config=True)
 
     def preprocess(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
         lab = resources["nbgrader"]["assignment"]

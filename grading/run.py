@@ -2,11 +2,12 @@
 
     judge(notebook, seeds, nursery, limits) -> Verdict
 
-Processes: this one is trusted; it holds the checks, the seeds and the gradebook and never imports student code. The `Nursery`
-(quintet.student.serve) has imported the lab's libraries and forks a child for each submission; cells run there, one at a time, in order.
-Where a cell calls `check("topic/step")` the child does not run it: the check runs here, against the child's names through
-frames, and this process writes the cell's outputs. Every wait has a limit on this side's clock; a child that runs over it, dies or answers
-nonsense is killed, keeps the points it has, and gets 0 with the reason for the rest.
+Processes: this one is trusted; it holds the checks, the seeds and the gradebook and never imports student code. The
+`Nursery` (quintet.student.serve) has imported the lab's libraries and forks a child for each submission; cells run
+there, one at a time, in order. Where a cell calls `check("topic/step")` the child does not run it: the check runs here,
+against the child's names through frames, and this process writes the cell's outputs. Every wait has a limit on this
+side's clock; a child that runs over it, dies or answers nonsense is killed, keeps the points it has, and gets 0 with
+the reason for the rest.
 """
 
 import ast
@@ -19,6 +20,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,6 +28,7 @@ from pathlib import Path
 
 import nbformat
 import numpy as np
+import torch
 from nbformat import NotebookNode
 
 from quintet import checks
@@ -68,7 +71,8 @@ class GradingFault(RuntimeError):
 
 
 def secret_seeds(key: bytes, lab: str) -> Seeds:
-    """Generators that only the holder of the course's key can foresee; the same for every student of a lab, so that equal work gets
+    """Generators that only the holder of the course's key can foresee; the same for every student of a lab, so that
+    equal work gets
     equal grades and a rerun repeats them."""
 
     def seeds(id: str) -> np.random.Generator:
@@ -91,7 +95,8 @@ def check_id(cell: NotebookNode) -> str | None:
 
 
 def modules(notebook: NotebookNode) -> list[str]:
-    """What the notebook imports: the nursery imports it beforehand. Read from the course's own source, not from a submission."""
+    """What the notebook imports: the nursery imports it beforehand. Read from the course's own source, not from a
+    submission."""
     found = {"torch"}
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -112,6 +117,7 @@ class Nursery:
     def __init__(self, preload: list[str], limits: Limits = Limits()):
         self.preload, self.limits = preload, limits
         self._process: subprocess.Popen | None = None
+        self._lock = threading.Lock()
 
     def __enter__(self) -> "Nursery":
         return self
@@ -127,10 +133,21 @@ class Nursery:
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
         threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
-        keep = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "QUINTET_CACHE", "XDG_CACHE_HOME", "TMPDIR")}
+        keep = {
+            k: v
+            for k, v in os.environ.items()
+            if k in ("PATH", "HOME", "LANG", "QUINTET_CACHE", "XDG_CACHE_HOME", "TMPDIR")
+        }
         plots = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "quintet.student.serve", str(theirs.fileno()), str(self.limits.memory_bytes), *self.preload],
+            [
+                sys.executable,
+                "-m",
+                "quintet.student.serve",
+                str(theirs.fileno()),
+                str(self.limits.memory_bytes),
+                *self.preload,
+            ],
             pass_fds=[theirs.fileno()],
             env={**keep, **threads, **plots},
             stdin=subprocess.DEVNULL,
@@ -145,12 +162,13 @@ class Nursery:
             raise GradingFault(f"the process that runs submissions did not start: {' '.join(said) or 'no message'}")
 
     def child(self) -> "Child":
-        if self._process is None:
-            self._start()
         ours, theirs = socket.socketpair()
         try:
-            socket.send_fds(self._control, [b"f"], [theirs.fileno()])
-            pid = int.from_bytes(self._control.recv(8))
+            with self._lock:
+                if self._process is None:
+                    self._start()
+                socket.send_fds(self._control, [b"f"], [theirs.fileno()])
+                pid = int.from_bytes(self._control.recv(8))
         except OSError as error:
             raise GradingFault(f"the process that runs submissions ended: {error}") from error
         finally:
@@ -214,11 +232,15 @@ class Child:
             raise Died("Died", "the process ended (out of memory, os._exit, or a crash in compiled code)") from error
 
 
-def judge(notebook: NotebookNode, seeds: Seeds, nursery: Nursery, limits: Limits = Limits(), scale: str = "grade") -> Verdict:
-    """Run `notebook` in a fresh child and judge its checks; returns it with every code cell's outputs written by this process.
+def judge(
+    notebook: NotebookNode, seeds: Seeds, nursery: Nursery, limits: Limits = Limits(), scale: str = "grade"
+) -> Verdict:
+    """Run `notebook` in a fresh child and judge its checks; returns it with every code cell's outputs written by this
+    process.
 
     notebook: sanitised by nbgrader (locked cells restored). Raises GradingFault for what is not the student's doing.
     """
+    torch.set_num_threads(1)  # a check's own arithmetic is small, and the child needs the other cores
     verdict = Verdict(notebook)
     start = time.monotonic()
     count = 0
@@ -241,7 +263,9 @@ def judge(notebook: NotebookNode, seeds: Seeds, nursery: Nursery, limits: Limits
                         child.run(f"SCALE = {scale!r}")
                 except (TimedOut, Died) as error:
                     verdict.reason = f"cell {count}: {error.text}"
-                    cell.outputs = [nbformat.v4.new_output("error", ename=error.kind, evalue=error.text, traceback=[verdict.reason])]
+                    cell.outputs = [
+                        nbformat.v4.new_output("error", ename=error.kind, evalue=error.text, traceback=[verdict.reason])
+                    ]
     verdict.seconds = time.monotonic() - start
     return verdict
 
@@ -251,7 +275,9 @@ def _judge_check(id: str, child: Child, seeds: Seeds, verdict: Verdict) -> check
         found = checks.find(id)
         if verdict.reason:
             message = f"Not run: the notebook was stopped before ({verdict.reason})."
-            return checks.Result(id, found.points, [checks.Case("the whole step", found.points, False, checks.Finding(None, message))])
+            return checks.Result(
+                id, found.points, [checks.Case("the whole step", found.points, False, checks.Finding(None, message))]
+            )
         result = checks.run(id, child.student, seeds(id))
     except Exception as error:  # noqa: BLE001 a check that fails by itself is our fault, whatever it raised
         raise GradingFault(f"{id}: {type(error).__name__}: {error}") from error
@@ -264,7 +290,9 @@ def _report(result: checks.Result, count: int) -> list[NotebookNode]:
     known = checks.find(result.id).misconceptions()
     data = {"text/plain": report.text(result, known), "text/html": report.as_html(result, known)}
     shown = nbformat.v4.new_output("display_data", data=data, metadata={"quintet": record(result)})
-    points = nbformat.v4.new_output("execute_result", data={"text/plain": repr(float(result.points))}, execution_count=count)
+    points = nbformat.v4.new_output(
+        "execute_result", data={"text/plain": repr(float(result.points))}, execution_count=count
+    )
     return [shown, points]
 
 
@@ -286,11 +314,17 @@ def _outputs(claimed: list, count: int, limits: Limits) -> list[NotebookNode]:
                 outputs.append(nbformat.v4.new_output("stream", name=name, text=text[:left]))
                 left -= len(text)
             case {"output_type": "display_data", "data": dict(data)}:
-                kept = {k: v for k, v in data.items() if k in KINDS and isinstance(v, str) and len(v) <= 10 * limits.output_chars}
+                kept = {
+                    k: v
+                    for k, v in data.items()
+                    if k in KINDS and isinstance(v, str) and len(v) <= 10 * limits.output_chars
+                }
                 outputs.append(nbformat.v4.new_output("display_data", data=kept))
             case {"output_type": "error", "ename": str(ename), "evalue": str(evalue), "traceback": [str(trace)]}:
                 text = trace[: max(left, 0)]
-                outputs.append(nbformat.v4.new_output("error", ename=ename[:200], evalue=evalue[:2000], traceback=[text]))
+                outputs.append(
+                    nbformat.v4.new_output("error", ename=ename[:200], evalue=evalue[:2000], traceback=[text])
+                )
                 left -= len(trace)
         if left <= 0:
             outputs.append(nbformat.v4.new_output("stream", name="stdout", text="… (the rest was cut)"))
@@ -299,11 +333,14 @@ def _outputs(claimed: list, count: int, limits: Limits) -> list[NotebookNode]:
 
 
 def read(path: Path, cap: int = 20 * 2**20) -> NotebookNode:
-    """A notebook from a file. Raises ValueError, in one sentence, for anything that is not a readable notebook of format 4."""
+    """A notebook from a file. Raises ValueError, in one sentence, for anything that is not a readable notebook of
+    format 4."""
     if path.is_symlink() or not path.is_file():
         raise ValueError(f"{path.name} is missing or not an ordinary file")
     if path.stat().st_size > cap:
-        raise ValueError(f"{path.name} has {path.stat().st_size / 2**20:.0f} MB, more than the {cap / 2**20:.0f} MB that a lab may have")
+        raise ValueError(
+            f"{path.name} has {path.stat().st_size / 2**20:.0f} MiB, more than the {cap / 2**20:.0f} that a lab may have"
+        )
     try:
         notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
         nbformat.validate(notebook)

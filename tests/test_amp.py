@@ -1,7 +1,7 @@
 """`quintet.amp` is right: against `torch.amp.GradScaler` side by side, by properties, and by hand-computed cases.
 
-Two scalers that agree do the same arithmetic in the same order, so wherever the peer is `torch.amp.GradScaler` equality is
-bitwise. Tolerances stand elsewhere only, each with its derivation.
+Two scalers that agree do the same arithmetic in the same order, so wherever the peer is `torch.amp.GradScaler` equality
+is bitwise. Tolerances stand elsewhere only, each with its derivation.
 """
 
 import copy
@@ -60,7 +60,7 @@ def test_formats_are_those_of_finfo(f):
 
 
 def test_zeroed_and_overflowed_fractions_by_hand():
-    small = torch.tensor([0.0, 2.0**-24, 2.0**-25, -(2.0**-30), 1.0])  # fp16 begins at 2^-24: a tie at 2^-25 goes to zero
+    small = torch.tensor([0.0, 2.0**-24, 2.0**-25, -(2.0**-30), 1.0])  # fp16 begins at 2^-24; 2^-25, a tie, is 0
     assert amp.zeroed_fraction(small, 1.0, torch.float16) == 2 / 4
     assert amp.zeroed_fraction(small, 2.0, torch.float16) == 1 / 4
     assert amp.zeroed_fraction(small, 2.0**6, torch.float16) == 0
@@ -118,7 +118,8 @@ def test_finite_gradients_whose_sum_overflows_are_not_called_inf():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
 def test_unscale_divides_in_place_with_one_rounding_of_the_inverse(dtype):
-    grads = [torch.randn(5, 3, dtype=dtype), torch.randn(3, 5, dtype=dtype).t(), torch.randn((), dtype=dtype), torch.empty(0)]
+    grads = [torch.randn(s, dtype=dtype) for s in [(5, 3), (), (0,), (4, 6, 3), (9,)]]
+    grads[3] = grads[3].transpose(0, 2)
     expected, found = [g.clone() for g in grads], torch.zeros(())
     inverse = torch.tensor(1 / 1234.567, dtype=torch.float32)
     for g in expected:
@@ -174,11 +175,21 @@ class Side:
         ]
         kinds = {"sgd": lambda p: torch.optim.SGD(p, 1e-2, momentum=0.9), "adam": lambda p: torch.optim.Adam(p, 1e-3)}
         self.optimizers = [kinds[name](p) for name, p in zip(optimizers, self.params, strict=True)]
-        for optimizer in self.optimizers:
-            optimizer.register_step_post_hook(self.count)
+        self.count_steps()
 
-    def count(self, *_):
-        self.steps += 1
+    def count_steps(self):
+        def count(*_):
+            self.steps += 1
+
+        for optimizer in self.optimizers:
+            optimizer.register_step_post_hook(count)
+
+    def twin(self, scaler) -> "Side":
+        """The same parameters and optimizers, copied, with another scaler."""
+        other = copy.deepcopy(self)
+        other.scaler = scaler
+        other.count_steps()  # an optimizer's copy has no hooks
+        return other
 
     def train(self, seed: int, inject: list[list[tuple[int, int, float]]], clip: bool, new_scale: float | None = None):
         """One step. inject: for each optimizer (tensor, entry, value) to plant in the scaled gradients."""
@@ -205,23 +216,27 @@ def assert_same(a: Side, b: Side):
         assert same_bits(x, y)
 
 
-def side_by_side(a: Side, b: Side, steps: int, seed: int, rate: float, clip: bool, reset_every: int = 0) -> dict[str, int]:
-    """Train both with the same gradients, compare after every step, count what happened."""
-    draw = random.Random(seed)
-    start = a.scaler.get_scale()
-    happened = {"skipped": 0, "grown": 0}
-    for t in range(steps):
-        inject = [
-            [(draw.randrange(99), draw.randrange(99), draw.choice([INF, -INF, NAN, INF, NAN, HUGE]))] * (draw.random() < rate)
-            for _ in a.optimizers
-        ]
+def side_by_side(a: Side, b: Side, steps: int, seed: int, rate: float, clip=False, reset_every=10**9) -> dict[str, int]:
+    """Train both with the same gradients, compare after every step, count what happened.
+
+    reset_every: give both the first scale again after so many steps, because a drift would end at 0 or inf.
+    """
+    draw, start = random.Random(seed), a.scaler.get_scale()
+    happened = {"skipped": 0, "grown": 0, "finite injections": 0}
+
+    def plant():
+        return draw.randrange(99), draw.randrange(99), draw.choice([INF, -INF, NAN, HUGE])
+
+    for t in range(1, steps + 1):
+        inject = [[plant()] if draw.random() < rate else [] for _ in a.optimizers]
+        new_scale = None if t % reset_every else start
         before, stepped = a.scaler.get_scale(), a.steps
-        new_scale = start if reset_every and t % reset_every == reset_every - 1 else None  # else a drift ends at 0 or inf
         for side in (a, b):
             side.train(seed + t, inject, clip, new_scale)
         assert_same(a, b)
         happened["skipped"] += a.steps - stepped < len(a.optimizers)
         happened["grown"] += new_scale is None and a.scaler.get_scale() > before
+        happened["finite injections"] += any(value == HUGE for planted in inject for _, _, value in planted)
     return happened
 
 
@@ -231,14 +246,15 @@ def moved(side: Side, since: list[list[Tensor]]) -> float:
     return sum(((p != q) & p.isfinite()).sum().item() for p, q in pairs) / sum(p.numel() for p, _ in pairs)
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(
     seed=st.integers(0, 2**31),
     init_scale=st.floats(1.0, 2.0**20, width=32),
     growth=st.floats(1.0625, 4.0),
     backoff=st.floats(0.25, 0.9375),
-    interval=st.integers(1, 10),
-    rate=st.floats(0.02, 0.2),
+    interval=st.integers(1, 6),
+    rate=st.floats(0.05, 0.2),
     optimizers=st.lists(st.sampled_from(["sgd", "adam"]), min_size=1, max_size=2),
     clip=st.booleans(),
 )
@@ -246,7 +262,7 @@ def test_1000_steps_are_torchs_bit_for_bit(seed, init_scale, growth, backoff, in
     a, b = (Side(kind(init_scale, growth, backoff, interval), optimizers, seed) for kind in SCALERS)
     since = copy.deepcopy(a.params)
     happened = side_by_side(a, b, 1000, seed, rate, clip, reset_every=50)
-    assert happened["skipped"] > 5 and happened["grown"] > 5, happened
+    assert min(happened.values()) > 0 and happened["skipped"] > 5 and happened["grown"] > 5, happened
     assert moved(a, since) > 0.5
 
 
@@ -255,12 +271,12 @@ def test_gradients_of_several_dtypes_are_torchs_bit_for_bit(device):
     dtypes = (torch.float32, torch.bfloat16, torch.float64)
     a, b = (Side(kind(1000.0, 1.7, 0.3, 5, device=device), ["sgd"], 3, device, dtypes) for kind in SCALERS)
     since = copy.deepcopy(a.params)
-    happened = side_by_side(a, b, 100, 3, rate=0.1, clip=False)
+    happened = side_by_side(a, b, 100, 3, rate=0.1)
     assert happened["skipped"] and happened["grown"] and moved(a, since) > 0.5
 
 
 def test_fused_optimizers_step_and_skip_as_torchs():
-    """torch hands scale and inf to a fused optimizer, which divides inside: equal up to rounding, exact for powers of two."""
+    """torch hands scale and inf to a fused optimizer, which divides by itself: exactly, for a power of two."""
     sides = []
     for kind in SCALERS:
         p, scaler = nn.Parameter(torch.ones(5)), kind(1024.0, growth_interval=2)
@@ -280,11 +296,10 @@ def test_a_checkpoint_goes_on_in_the_other_scaler(here, there):
     for t in range(6):
         a.train(t, [[(0, t, INF)] if t == 2 else []], clip=False)
     assert tracker(a.scaler) == 3 and a.scaler.get_scale() != 1000.0, "a state worth handing over"
-    b = copy.deepcopy(a)
-    b.scaler = there()
+    b = a.twin(there())
     b.scaler.load_state_dict(copy.deepcopy(a.scaler.state_dict()))
     assert a.scaler.state_dict() == b.scaler.state_dict()
-    happened = side_by_side(a, b, 50, seed=9, rate=0.1, clip=False)
+    happened = side_by_side(a, b, 50, seed=9, rate=0.1)
     assert happened["skipped"] and happened["grown"]
 
 
@@ -294,14 +309,14 @@ def test_a_copy_goes_on_alike_and_independently(again):
     for t in range(6):
         a.train(t, [[]], clip=False)
     twin, before = again(a.scaler), a.scaler.state_dict()
-    b = copy.deepcopy(a)
-    b.scaler = twin
+    b = a.twin(twin)
     b.train(0, [[(0, 0, NAN)]], clip=False)
     assert twin.state_dict() != before and a.scaler.state_dict() == before
     a.train(0, [[(0, 0, NAN)]], clip=False)
     assert_same(a, b)
 
 
+@pytest.mark.filterwarnings("ignore:Using backward.. with create_graph")
 @pytest.mark.parametrize("create_graph", [False, True])
 def test_unscaling_leaves_no_trace_in_the_graph(create_graph):
     """With create_graph, as for a gradient penalty, gradients are themselves part of a graph."""
@@ -315,7 +330,7 @@ def test_unscaling_leaves_no_trace_in_the_graph(create_graph):
         p.grad = None
 
 
-# Each misuses a scaler; `spent` has scaled a loss, `loaded` has gradients too.
+# Each misuses a scaler that has scaled a loss and an optimizer that has the gradients.
 MISUSES = {
     "unscale_ twice": lambda s, o: (s.unscale_(o), s.unscale_(o)),
     "unscale_ after step": lambda s, o: (s.step(o), s.unscale_(o)),
@@ -326,7 +341,7 @@ MISUSES = {
     "update without checks": lambda s, o: s.update(),
     "update twice": lambda s, o: (s.step(o), s.update(), s.update()),
     "load an empty state": lambda s, o: s.load_state_dict({}),
-    "scale a string of digits": lambda s, o: s.scale(1.0),
+    "scale a number": lambda s, o: s.scale(1.0),
     "scale a list with a number": lambda s, o: s.scale([torch.ones(1), 2.0]),
     "copy between unscale_ and update": lambda s, o: (s.unscale_(o), copy.deepcopy(s)),
     "pickle between step and update": lambda s, o: (s.step(o), pickle.dumps(s)),
@@ -371,14 +386,16 @@ def test_constructor_refuses_what_torch_refuses(bad):
         kind(**bad, enabled=False)
 
 
-@pytest.mark.parametrize("bad", [{"backoff_factor": 0.0}, {"growth_interval": 0}, {"init_scale": 0.0}, {"init_scale": NAN}], ids=str)
-def test_constructor_refuses_more_than_torch(bad):
+@pytest.mark.parametrize("argument", ["backoff_factor", "growth_interval", "init_scale"])
+@pytest.mark.parametrize("value", [0, -1])
+def test_constructor_refuses_more_than_torch(argument, value):
+    bad = {argument: value}
     peer(**bad)
     assert isinstance(raised(lambda: ours(**bad)), AssertionError)
 
 
-def test_a_streak_beyond_the_interval_grows_where_torchs_never_does():
-    """A difference on purpose: torch looks for equality, so an interval lowered below the streak stops growth until a skip."""
+def test_a_streak_beyond_the_interval_grows_where_torchs_waits_for_a_skip():
+    """A difference on purpose: torch asks for equality, so an interval lowered below the streak stops growth."""
     state = {"scale": 8.0, "growth_factor": 2.0, "backoff_factor": 0.5, "growth_interval": 3, "_growth_tracker": 5}
     after = []
     for kind in SCALERS:
@@ -423,16 +440,14 @@ def test_nested_iterables_are_scaled_and_keep_their_types():
 
 
 def test_a_given_scale_is_copied_and_leaves_the_streak():
-    given_scale = torch.tensor(64.0)
     after = []
     for kind in SCALERS:
-        scaler, optimizer = ready(kind)
+        (scaler, optimizer), given_scale = ready(kind), torch.tensor(64.0)
         scaler.step(optimizer)
         scaler.update()
         scaler.update(given_scale)
-        given_scale.add_(1)  # not seen by the scaler
+        given_scale.zero_()
         after.append((scaler.get_scale(), tracker(scaler)))
-        given_scale.sub_(1)
     assert after == [(64.0, 1)] * 2
 
 
@@ -450,17 +465,18 @@ def test_sparse_gradients_are_torchs(planted):
         scaler.update()
         results.append((table.weight.detach(), scaler.get_scale()))
     assert torch.equal(results[0][0], results[1][0]) and results[0][1] == results[1][1]
-    assert results[0][0][1, 0].item() == (0.0 if planted == 0 else 1.0), "row 1 occurs twice, and moves only if all is finite"
+    moved_to = 0.0 if planted == 0 else 1.0  # row 1 occurs twice: 1 - 2 · 0.5, if all is finite
+    assert results[0][0][1, 0].item() == moved_to
 
 
 def test_an_inf_that_only_summing_duplicate_rows_makes_is_seen():
-    """A difference on purpose: torch sums duplicates before the check for fp16 only, and here steps to an infinite weight."""
+    """A difference on purpose: torch sums duplicates first for fp16 only, and steps to an infinite weight."""
     weights = []
     for kind in SCALERS:
         p = nn.Parameter(torch.ones(3, 1))
         scaler, optimizer = kind(1.0), torch.optim.SGD([p], 1.0)
         scaler.scale(p.sum())
-        p.grad = torch.sparse_coo_tensor([[1, 1]], [[HUGE], [HUGE]], (3, 1))
+        p.grad = torch.sparse_coo_tensor([[1, 1]], [[HUGE], [HUGE]], (3, 1), check_invariants=True)
         scaler.step(optimizer)
         weights.append(p.detach().flatten().tolist())
     assert weights == [[1.0, 1.0, 1.0], [1.0, -INF, 1.0]]
@@ -507,7 +523,7 @@ def test_without_autocast_and_scaler_it_is_plain_training():
 
 
 def test_micro_batches_accumulate_to_the_whole_batch():
-    """In fp64, scaled by a power of two: what differs is the order of a sum of 12 terms of order 1, so 1e-13 ≫ 12 · 2^-53."""
+    """fp64, scale a power of two: only the order of a sum of 12 terms of order 1 differs, and 1e-13 ≫ 12 · 2^-53."""
     parts = batches(3, 4, torch.float64)
     whole = [tuple(torch.cat(column) for column in zip(*parts, strict=True))]
     (a, step_a), (b, step_b) = (
@@ -530,34 +546,35 @@ def test_clipping_acts_on_unscaled_gradients():
     norm = free.norm().item()
     assert 0.01 < norm < 100, "far below S times itself, so a limit above it would clip scaled gradients"
     assert torch.equal(change(100.0), free)
-    # clip_grad_norm_ divides by norm + 1e-6; a weight of order 1 minus 0.1·g is known to 2^-24, so g to 10·2^-24 an entry
-    torch.testing.assert_close(change(norm / 2), free / 2, rtol=1e-6 / norm, atol=20 * 2.0**-24)
+    # clip_grad_norm_ divides by norm + 1e-6; weights under 1 are rounded to 2^-25, so g = change / 0.1 is known to
+    # 10 · 2^-25, on both sides
+    torch.testing.assert_close(change(norm / 2), free / 2, rtol=2e-6 / norm, atol=20 * 2.0**-25)
 
 
 @pytest.mark.parametrize("dtype", HALVES, ids=str)
 def test_a_skipped_step_changes_the_scale_alone(dtype):
-    """fp16 gradients overflow at S = 2^40; bf16 has the range of fp32 and skips only beyond 2^128 = 4 · 2^126."""
+    """fp16 gradients overflow at S = 2^40; bf16 has the range of fp32 and skips only beyond 2^128: 2^126 / 2 · 16."""
     model, scaler = net(), ours(2.0**40 if dtype == torch.float16 else 2.0**126, backoff_factor=2.0**-30)
     data, optimizer = batches(2, 8), sgd(model)
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.5)
     before = weights(model)
 
-    def loss_times_4(outputs, y):
-        return 4 * loss_fn(outputs, y)
+    def large_loss(outputs, y):
+        return 16 * loss_fn(outputs, y)
 
-    step = amp.train_step(model, loss_times_4, data, optimizer, scaler, dtype=dtype, scheduler=scheduler)
+    step = amp.train_step(model, large_loss, data, optimizer, scaler, dtype=dtype, scheduler=scheduler)
     assert step.skipped and math.isfinite(step.loss)
     assert torch.equal(weights(model), before)
     assert (scheduler.last_epoch, optimizer.param_groups[0]["lr"]) == (0, 0.1)
     assert scaler.get_scale() == step.scale * 2.0**-30
-    step = amp.train_step(model, loss_times_4, data, optimizer, scaler, dtype=dtype, scheduler=scheduler)
+    step = amp.train_step(model, large_loss, data, optimizer, scaler, dtype=dtype, scheduler=scheduler)
     assert not step.skipped
     assert not torch.equal(weights(model), before)
     assert (scheduler.last_epoch, optimizer.param_groups[0]["lr"]) == (1, 0.05)
 
 
 class Island(nn.Module):
-    """A half-precision body under an fp32 head: under S = 2^20 the head's gradients are too large for fp16, the body's fit."""
+    """A half-precision body under an fp32 head: at S = 2^20 only the head's gradients are too large for fp16."""
 
     def __init__(self):
         super().__init__()

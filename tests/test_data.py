@@ -167,6 +167,7 @@ def test_loading_says_how_to_get_missing_data_and_stays_off_the_network(cache, m
 
 @pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"not gzip", lambda b: b"", lambda b: b[:-8]])
 def test_a_damaged_file_is_found_and_fetched_again(cache, monkeypatch, damage):
+    monkeypatch.setattr(fm, "FILES", {k: v for k, v in fm.FILES.items() if k.startswith("t10k")})  # the small ones
     monkeypatch.setattr(fm, "INSTALLED", REAL)
     fm.fetch(lambda line: None)
     assert fm.present()

@@ -10,9 +10,9 @@ A topic's rows are functions in `<topic>.py` beside this file; being there is al
         ...                                             # set up, untimed; import the peer here and not above
         return ours, theirs
 
-Each side is a function without arguments that does the work once and returns what it computed. Before the clock starts both run
-once and must agree: a ratio between two different computations means nothing. Then they run in turns within one process
-(`measure.compare`), each call with the same number of threads, and the ratio is the median of peer ÷ ours within each round.
+Each side is a function without arguments that does the work once and returns what it computed. Before the clock starts
+both run once and must agree: a ratio between two different computations means nothing. Then they run in turns in one
+process (`measure.compare`), and the ratio is the median of peer ÷ ours within each round.
 """
 
 import importlib
@@ -34,7 +34,9 @@ Side = Callable[[], Any]
 class Bench:
     """How one row is made. bar: the least ratio peer ÷ ours that we promise, None where the row only informs.
 
-    threads: of PyTorch's pool. One by default: on a shared machine a second one measures how often a core is taken away.
+    rounds, seconds: stop after so many rounds, or so many seconds.
+    threads: of PyTorch's pool. One by default: on a shared machine a second one measures how often a core is taken.
+    device: to wait for on both sides of the clock.
     agree: raises where the results of the two sides differ.
     """
 
@@ -46,6 +48,7 @@ class Bench:
     rounds: int = 100
     seconds: float = 30.0
     threads: int = 1
+    device: str = "cpu"
     agree: Callable[[Any, Any], object] = torch.testing.assert_close
 
 
@@ -60,7 +63,7 @@ def bench(*, peer: str, bar: float | None = None, **options: Any) -> Callable[[C
 
 
 class Row(dict):
-    """What the JSON holds: name, topic, ours_s, peer, peer_s, ratio, bar. `spread`: interval of the ratio, for the table."""
+    """What the JSON holds: name, topic, ours_s, peer, peer_s, ratio, bar. spread: of the ratio, for the table."""
 
     spread: measure.Ratio | None = None
 
@@ -72,7 +75,7 @@ def known() -> list[Bench]:
 
 
 def select(names: Iterable[str]) -> list[Bench]:
-    """The rows with these names or of these topics, each once; all for no names. LookupError for a name that is neither."""
+    """The rows with these names or of these topics, each once; all for no names. LookupError for any other name."""
     names, rows = set(names), known()
     unknown = names - {b.name for b in rows} - {b.topic for b in rows}
     if unknown:
@@ -101,7 +104,8 @@ def _timed(b: Bench) -> Row:
         raise RuntimeError(f"{b.name} is timed beside {b.peer}, which needs {missing.name}: {remedy}") from missing
     with _threads(b.threads):
         b.agree(ours(), theirs())
-        times = measure.compare({"ours": ours, "peer": theirs}, repeats=b.rounds, budget_seconds=b.seconds)
+        candidates = {"ours": ours, "peer": theirs}
+        times = measure.compare(candidates, device=b.device, repeats=b.rounds, budget_seconds=b.seconds)
     spread = measure.ratio(times["peer"], times["ours"])
     row = Row(
         name=b.name, topic=b.topic, ours_s=times["ours"].median,
@@ -123,7 +127,8 @@ def _threads(n: int):
 
 def table(rows: Sequence[Row]) -> Table:
     """For people: the machine, and for each row both times, the ratio with its interval, and whether the bar is met."""
-    drawn = Table(title=_machine(), title_justify="left", caption="ratio = peer ÷ ours: above 1, ours is faster")
+    drawn = Table(title=_machine(), title_justify="left", caption_justify="left")
+    drawn.caption = "ratio: peer ÷ ours within a round, the median and its 95 % interval; above 1, ours is faster"
     for column, justify in zip(("bench", "ours", "peer", "", "ratio", "bar", ""), "lrlrrrl", strict=True):
         drawn.add_column(column, justify={"l": "left", "r": "right"}[justify])
     for row in rows:

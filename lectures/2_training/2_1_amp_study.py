@@ -101,13 +101,9 @@ def speed() -> list[dict[str, Any]]:
         timings = measure.compare(steps, warmup=2, repeats=rounds)
         for dtype in others:
             ratio = measure.ratio(timings[dtype], timings["fp32"])  # time of `dtype` ÷ time of fp32, round by round
-            rows.append(
-                {
-                    "model": name, "pixels": pixels, "batch": batch, "device": "cpu", "dtype": dtype, "rounds": rounds,
-                    "seconds": {d: [round(s, 6) for s in timings[d].samples] for d in ("fp32", dtype)},
-                    "time_ratio": {"median": ratio.median, "low": ratio.low, "high": ratio.high},
-                }  # fmt: skip
-            )
+            row = {"model": name, "pixels": pixels, "batch": batch, "device": "cpu", "dtype": dtype, "rounds": rounds}
+            row["seconds"] = {d: [round(s, 6) for s in timings[d].samples] for d in ("fp32", dtype)}
+            rows.append(row | {"time_ratio": {key: round(value, 4) for key, value in ratio._asdict().items()}})
     return rows
 
 
@@ -150,6 +146,10 @@ def saved(model: nn.Module, x: Tensor, y: Tensor, dtype: str) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------------------- training
 
 
+def weighted_loss(weight: float) -> Callable[[Tensor, Tensor], Tensor]:
+    return lambda logits, y: weight * nn.functional.cross_entropy(logits, y)
+
+
 def gradients(model: nn.Module) -> Tensor:
     """The gradient entries of all convolution and linear weights as one vector."""
     return torch.cat([p.grad.flatten() for p in model.parameters() if p.ndim > 1 and p.grad is not None])
@@ -180,23 +180,17 @@ def training() -> list[dict[str, Any]]:
         losses, zeros, skips = [], [], 0
         for _ in range(STEPS):
             pick = torch.randint(len(x), (BATCH,), generator=order)
-            step = amp.train_step(
-                model, lambda logits, y, w=weight: w * nn.functional.cross_entropy(logits, y), [(x[pick], labels[pick])],
-                optimizer, scaler, dtype=DTYPES[dtype],
-            )  # fmt: skip
+            batch = [(x[pick], labels[pick])]
+            step = amp.train_step(model, weighted_loss(weight), batch, optimizer, scaler, dtype=DTYPES[dtype])
             losses.append(round(step.loss / weight, 4))
             zeros.append(round(zeroed(model, mask), 5))
             skips += step.skipped
         model.eval()
         with torch.no_grad():
             accuracy = (model(x_test).argmax(1) == test_labels).float().mean().item()
-        runs.append(
-            {
-                "seed": seed, "config": name, "dtype": dtype, "weight": weight, "initial_scale": scale,
-                "final_scale": scaler.get_scale(), "loss": losses, "zeroed": zeros, "skips": skips,
-                "accuracy": round(accuracy, 4),
-            }  # fmt: skip
-        )
+        run = {"seed": seed, "config": name, "dtype": dtype, "weight": weight, "skips": skips, "accuracy": round(accuracy, 4)}
+        run |= {"initial_scale": scale, "final_scale": scaler.get_scale()}
+        runs.append(run | {"loss": losses, "zeroed": zeros})
     return runs
 
 
@@ -213,7 +207,7 @@ def scales() -> list[dict[str, Any]]:
         for exponent in range(0, 41, 2):
             model = small_net(seed)
             with torch.autocast("cpu", dtype=torch.float16):
-                loss = WEIGHT * nn.functional.cross_entropy(model(x), labels)
+                loss = weighted_loss(WEIGHT)(model(x), labels)
             (2.0**exponent * loss).backward()
             finite = amp.all_finite([p.grad for p in model.parameters() if p.grad is not None])
             rows.append({"seed": seed, "log2_scale": exponent, "zeroed": round(zeroed(model, mask), 5), "finite": finite})
@@ -223,6 +217,18 @@ def scales() -> list[dict[str, Any]]:
 # ----------------------------------------------------------------------------------------------------------------- main
 
 PARTS: dict[str, Callable[[], Any]] = {"memory": memory, "scales": scales, "training": training, "speed": speed}
+
+
+def json_text(value: Any, depth: int = 0) -> str:
+    """JSON with short lists and mappings on one line, so that a diff shows which row changed."""
+    flat = json.dumps(value)
+    if depth >= 4 or len(flat) <= 110 or not isinstance(value, dict | list):
+        return flat
+    keys = [json.dumps(k) + ": " for k in value] if isinstance(value, dict) else [""] * len(value)
+    items = value.values() if isinstance(value, dict) else value
+    lines = ",\n".join(" " * (depth + 1) + k + json_text(v, depth + 1) for k, v in zip(keys, items, strict=True))
+    start, end = ("{", "}") if isinstance(value, dict) else ("[", "]")
+    return f"{start}\n{lines}\n{' ' * depth}{end}"
 
 
 def main() -> None:
@@ -247,7 +253,7 @@ def main() -> None:
             "settings": settings if part in ("training", "scales") else {"optimizer": f"SGD, momentum {MOMENTUM}"},
             "result": result,
         }
-        STORE.write_text(json.dumps(store, indent=1) + "\n")
+        STORE.write_text(json_text(store) + "\n")
     print(f"wrote {STORE.name}")
 
 

@@ -1,4 +1,4 @@
-"""Automatic mixed precision: half-precision arithmetic, single-precision memory, and a scale that keeps gradients alive.
+"""Automatic mixed precision: half-precision arithmetic, single-precision memory, a scale that keeps gradients alive.
 
 [M18]  Micikevicius et al., Mixed Precision Training, ICLR 2018 (arXiv:1710.03740).
        §3.1 FP32 master copy of weights · §3.2 loss scaling · §3.3 arithmetic precision
@@ -11,8 +11,8 @@
 
 The order of one step, which most mistakes break:
 
-    forward and loss under autocast · S·loss, backward outside · (more micro-batches) · unscale once · look for inf or NaN ·
-    clip · step or skip · update the scale · scheduler only after a step
+    forward and loss under autocast · S·loss, backward outside · (more micro-batches) · unscale once ·
+    look for inf or NaN · clip · step or skip · update the scale · scheduler only after a step
 """
 
 import math
@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Format:
-    """A binary floating-point format with `exponent` and `mantissa` bits (the hidden one not counted) and one sign bit."""
+    """A binary floating-point format: `exponent` bits, `mantissa` bits (the hidden one not counted), a sign bit."""
 
     name: str
     dtype: torch.dtype
@@ -76,7 +76,10 @@ def zeroed_fraction(values: Tensor, scale: float, dtype: torch.dtype) -> float:
 
 
 def overflowed_fraction(values: Tensor, scale: float, dtype: torch.dtype) -> float:
-    """Share of the finite `values` (any shape, fp32) that become infinite in `dtype` after scaling; 0.0 when there is none."""
+    """Share of the finite `values` (any shape, fp32) that become infinite in `dtype` after scaling.
+
+    Returns 0.0 when there is no finite value.
+    """
     finite = values[values.isfinite()]
     return (finite * scale).to(dtype).isinf().double().mean().item() if len(finite) else 0.0
 
@@ -84,9 +87,9 @@ def overflowed_fraction(values: Tensor, scale: float, dtype: torch.dtype) -> flo
 # ---------------------------------------------------------------------------------------------------------------------
 # Autocast: which operation runs in which precision
 
-# How each operation is run with fp32 inputs (and for "relu", "batch_norm": with inputs of the lower precision) under autocast.
+# How each operation is run under autocast, on fp32 inputs and on inputs of the lower precision.
 # "low": in the autocast dtype · "fp32": in single precision · "as is": in the precision that comes in
-# cuda: the op reference in [T], not run here without a GPU; cpu: measured, and the tests compare it with `observed_policy`.
+# cuda: the op reference in [T], not run here without a GPU; cpu: measured. Tests compare both with `observed_policy`.
 POLICY: dict[str, dict[str, str]] = {
     "linear": {"cuda": "low", "cpu": "low"},
     "conv2d": {"cuda": "low", "cpu": "low"},
@@ -143,24 +146,25 @@ def unscale_(grads: Sequence[Tensor], scale: Tensor) -> bool:
     grads: dense tensors of any shapes, changed in place. scale: float32 scalar.
     """
     inverse = scale.double().reciprocal().float()  # as [T]: rounded once
-    found_inf = not all_finite(grads)
-    if grads:
-        torch._foreach_mul_(grads[::-1], inverse)  # backwards: what the check read last is still in the cache
+    found_inf = False
+    for i in range(0, len(grads), 4):  # a few at a time: what the check has read is then still in the cache
+        few = grads[i : i + 4]
+        found_inf |= not all_finite(few)
+        torch._foreach_mul_(few, inverse)
     return found_inf
 
 
 def all_finite(tensors: Iterable[Tensor]) -> bool:
     """True if no entry is inf or NaN.
 
-    A sum is read in one pass and shows every inf and NaN among its terms; only a sum that is not finite can also be an overflow of
-    finite terms, so only then is each entry looked at.
+    A sum is read in one pass and shows every inf and NaN among its terms; only a sum that is not finite can also be an
+    overflow of finite terms, so only then is each entry looked at.
     """
-    tensors = [t for t in tensors if t.numel()]
+    tensors = list(tensors)
     if not tensors:
         return True
-    sums = torch.stack([t.sum(dtype=torch.float32) for t in tensors])
-    suspicious = [t for t, ok in zip(tensors, sums.isfinite().tolist(), strict=True) if not ok]
-    return all(bool(t.isfinite().all()) for t in suspicious)
+    sums = torch.stack([t.sum(dtype=torch.float32) for t in tensors]).tolist()  # one wait for the device
+    return all(math.isfinite(s) or bool(t.isfinite().all()) for t, s in zip(tensors, sums, strict=True))
 
 
 def next_scale(
@@ -168,9 +172,9 @@ def next_scale(
 ) -> tuple[Tensor, int]:
     """The scale and the streak after a step. [M18 §3.2], [T] `_amp_update_scale_`.
 
-    Back off and start to count again after an overflow; grow after `growth_interval` clean steps in a row, unless the grown
-    scale would not be finite. scale: float32 scalar.
-    Differs from [T]: a streak that is already longer (the interval was lowered) grows too; [T] then waits for the next skip.
+    Back off and start to count again after an overflow; grow after `growth_interval` clean steps in a row, unless the
+    grown scale would not be finite. scale: float32 scalar.
+    Differs from [T]: a streak that is longer already (the interval was lowered) grows too; [T] waits for the next skip.
     """
     if found_inf:
         return (scale.double() * backoff_factor).float(), 0  # as [T]: rounded once
@@ -207,8 +211,8 @@ class GradScaler:
         growth_interval: int = 2000,
         enabled: bool = True,
     ):
-        if enabled and not (growth_factor > 1.0 and 0.0 < backoff_factor < 1.0 and growth_interval >= 1 and init_scale > 0):
-            raise AssertionError(  # not ValueError: as [T], which lets backoff, interval and scale of zero or less pass
+        if enabled and not (init_scale > 0 and growth_factor > 1 > backoff_factor > 0 and growth_interval >= 1):
+            raise AssertionError(  # as [T], which lets backoff, interval and scale of zero or less pass
                 "expected init_scale > 0, growth_factor > 1, 0 < backoff_factor < 1 and growth_interval ≥ 1, "
                 f"received {init_scale}, {growth_factor}, {backoff_factor} and {growth_interval}"
             )
@@ -232,8 +236,8 @@ class GradScaler:
     def unscale_(self, optimizer: torch.optim.Optimizer) -> None:
         """Divide the gradients of the optimizer's parameters by S, once between two updates, and note any inf or NaN.
 
-        Raises RuntimeError when called twice, or after `step`; ValueError for fp16 gradients: those belong to fp16 weights,
-        which need master weights and not this class.
+        Raises RuntimeError when called twice, or after `step`; ValueError for fp16 gradients: those belong to fp16
+        weights, which need master weights and not this class.
         """
         if not self.enabled:
             return
@@ -241,7 +245,7 @@ class GradScaler:
         if state.stepped:
             raise RuntimeError("unscale_() was called after step(): unscale before the step, update after it.")
         if state.unscaled:
-            raise RuntimeError("unscale_() was already called for this optimizer since the last update(): call it once a step.")
+            raise RuntimeError("unscale_() was already called since the last update(): call it once a step.")
         grads = list(_gradients(optimizer))
         if any(g.dtype == torch.float16 for g in grads):
             raise ValueError("the gradients are fp16: keep the weights in fp32 under autocast, or use MasterWeights.")
@@ -252,16 +256,16 @@ class GradScaler:
     def step(self, optimizer: torch.optim.Optimizer, *args: Any, **kwargs: Any) -> Any:
         """Unscale if that has not been done, then `optimizer.step(...)` unless an inf or a NaN was found.
 
-        Returns what the optimizer returns, None when skipped. Raises RuntimeError for a second step before `update`, or for a
-        closure; AssertionError when no parameter has a gradient.
+        Returns what the optimizer returns, None when skipped. Raises RuntimeError for a second step before `update`, or
+        for a closure; AssertionError when no parameter has a gradient.
         """
         if not self.enabled:
             return optimizer.step(*args, **kwargs)
         if "closure" in kwargs:
-            raise RuntimeError("step() cannot take a closure: the loss inside it would have to be scaled and checked too.")
+            raise RuntimeError("step() takes no closure: the loss inside it would have to be scaled and checked too.")
         state = self._state(optimizer)
         if state.stepped:
-            raise RuntimeError("step() was already called for this optimizer since the last update(): update after each step.")
+            raise RuntimeError("step() was already called since the last update(): update after each step.")
         if not state.unscaled:
             self.unscale_(optimizer)
         assert state.found_inf is not None, "no gradients to check: was backward() called on the scaled loss?"
@@ -309,13 +313,13 @@ class GradScaler:
         if not self.enabled:
             return
         if not state:
-            raise RuntimeError("the state is empty: it was saved by a disabled GradScaler, so there is nothing to load.")
+            raise RuntimeError("the state is empty: a disabled GradScaler saved it, so there is nothing to load.")
         self._scale = torch.tensor(state["scale"], dtype=torch.float32)
         self.growth_factor, self.backoff_factor = state["growth_factor"], state["backoff_factor"]
         self.growth_interval, self._streak = state["growth_interval"], state["_growth_tracker"]
 
     def __getstate__(self) -> dict[str, Any]:
-        assert not self._optimizers, "a GradScaler can be copied or pickled only after update() and before the next unscale_()."
+        assert not self._optimizers, "copy or pickle a GradScaler between update() and the next unscale_() or step()."
         return self.__dict__
 
     def _state(self, optimizer: torch.optim.Optimizer) -> _PerOptimizer:
@@ -323,7 +327,10 @@ class GradScaler:
 
 
 def _gradients(optimizer: torch.optim.Optimizer) -> Iterator[Tensor]:
-    """Dense views of the gradients: a sparse one gives its coalesced values, so that an inf that only a sum makes is seen."""
+    """Dense views of the gradients: a sparse one gives its coalesced values, so that an inf made by their sum is seen.
+
+    Differs from [T], which coalesces fp16 only and so steps to an infinite weight.
+    """
     for group in optimizer.param_groups:
         for p in group["params"]:
             if p.grad is not None:
@@ -389,8 +396,8 @@ def train_step(
 class MasterWeights:
     """An optimizer's fp32 truth for a model whose weights are half precision [M18 §3.1, fig. 1].
 
-    An update smaller than half the spacing of the half-precision numbers around a weight is lost when it is added to that weight;
-    added to an fp32 master it accumulates, and the half-precision copy moves once the sum is large enough.
+    An update smaller than half the spacing of the half-precision numbers around a weight is lost when it is added to
+    that weight; added to an fp32 master it accumulates, and the half-precision copy moves once the sum is large enough.
 
         masters = MasterWeights(model.half().parameters())
         optimizer = torch.optim.SGD(masters.fp32, lr=0.1)
@@ -403,7 +410,10 @@ class MasterWeights:
         self.fp32 = [nn.Parameter(p.detach().to(torch.float32, copy=True)) for p in self.half]
 
     def step(self, optimizer: torch.optim.Optimizer, scale: float = 1.0) -> bool:
-        """Gradients to fp32, unscaled there; if all are finite, step the masters and round them into the model. True if stepped."""
+        """Gradients to fp32, unscaled there; if all are finite, step the masters and round them into the model.
+
+        Returns True if it stepped.
+        """
         for w, w16 in zip(self.fp32, self.half, strict=True):
             w.grad = None if w16.grad is None else w16.grad.float()
             w16.grad = None

@@ -289,9 +289,9 @@ def peak_bytes(f: Callable[[], object], device: torch.device | str = "cpu") -> i
     CPU: the running sum of the profiler's memory events. Counted: every tensor that PyTorch's allocator hands out,
     operators' scratch tensors and the backward pass included. Not counted: memory that libraries take for themselves
     (oneDNN and MKL workspaces, NumPy, Python objects), other Python threads and processes (a loader's workers), and
-    what the allocator keeps after a tensor is freed. The profiler knows no tensor from before `f`, so one that `f` frees
-    is not subtracted: clear old gradients before a training step, or they count as still there. Give it one step, not
-    an epoch: every allocation is an event.
+    what the allocator keeps after a tensor is freed. The profiler knows no tensor from before `f`, so one that `f`
+    frees is not subtracted: clear old gradients before a training step, or they count as still there. Give it one
+    step, not an epoch: every allocation is an event.
     CUDA: `max_memory_allocated` with the statistic reset first, less what was allocated then; in blocks rounded up to
     512 bytes, and what `f` frees is subtracted. Not counted: context, workspaces outside the allocator, cached blocks;
     `nvidia-smi` shows them.

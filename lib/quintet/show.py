@@ -38,7 +38,7 @@ GREY = "#767676"
 
 # One look per meaning, the same in every lecture. Three of the hues are equally dark, so colour is never alone:
 # line style and marker (or hatch) tell the meanings apart in grey too.
-_LOOKS: dict[str, tuple[str, str, str, str]] = {
+_LOOKS: dict[str, tuple[str, Any, str, str]] = {
     # meaning: colour, line style, marker, hatch
     "fp32": (BLACK, "-", "o", ""),
     "fp16": (BLUE, "--", "s", "//"),
@@ -47,8 +47,8 @@ _LOOKS: dict[str, tuple[str, str, str, str]] = {
     "ours": (BLUE, "-", "o", ""),
     "peer": (ORANGE, "--", "s", "//"),
     "baseline": (GREY, ":", "x", "--"),
-    "zero": (SKY, "--", "v", ".."),
-    "inf": (VERMILION, "-.", "^", "xx"),
+    "zero": (SKY, ":", "v", ".."),
+    "inf": (VERMILION, (0, (4, 1, 1, 1, 1, 1)), "P", "xx"),
     "good": (GREEN, "-", "o", ""),
     "bad": (VERMILION, "--", "X", "xx"),
     "train": (BLUE, "-", "o", ""),
@@ -70,7 +70,7 @@ def bar(meaning: str, **extra: Any) -> dict[str, Any]:
     return {"facecolor": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0.5, **extra}
 
 
-def _look(meaning: str) -> tuple[str, str, str, str]:
+def _look(meaning: str) -> tuple[str, Any, str, str]:
     if meaning not in _LOOKS:
         raise ValueError(f"no look for {meaning!r}; choose one of {', '.join(_LOOKS)}")
     return _LOOKS[meaning]

@@ -7,10 +7,11 @@ A check is a function of the student's work and a random generator, registered u
         with case("a finite gradient", 2):
             near(student.unscale(grads, 1024.0), expected, suspects={"unscaled-in-half": what_that_mistake_answers})
 
-Each `case` earns its points when its body ends, and loses them when it raises a `Mismatch` or the student's code fails; the
-next case goes on. `near` compares and names the misconception whose answer was given. `draw` redraws random inputs until every
-suspect's answer can be told from the right one. The same function serves the notebook (notebook.py), the bank and the grader:
-`run` returns a `Result`; only an exception that is neither a Mismatch nor the student's leaves it, and that is our fault.
+Each `case` earns its points when its body ends, and loses them when it raises a `Mismatch` or the student's code
+fails; the next case goes on. `near` compares and names the misconception whose answer was given. `draw` redraws random
+inputs until every suspect's answer can be told from the right one. The same function serves the notebook
+(notebook.py), the bank and the grader: `run` returns a `Result`; only an exception that is neither a Mismatch nor the
+student's leaves it, and that is our fault.
 """
 
 import contextlib
@@ -31,7 +32,8 @@ __all__ = ["ANY", "Either", "Misconception", "Mismatch", "case", "check", "draw"
 
 @dataclass(frozen=True)
 class Misconception:
-    """A named mistake. `title` finishes the sentence "This looks like: …"; `why` says what follows from it; `read` is where
+    """A named mistake. `title` finishes the sentence "This looks like: …"; `why` says what follows from it; `read` is
+    where
     the lecture treats it (notebook and heading)."""
 
     title: str
@@ -112,7 +114,8 @@ def find(id: str) -> Check:
 
 @contextlib.contextmanager
 def case(name: str, points: float) -> Iterator[None]:
-    """A part of a check worth `points`. A body that raises Mismatch or StudentError loses them, and the check goes on."""
+    """A part of a check worth `points`. A body that raises Mismatch or StudentError loses them, and the check goes
+    on."""
     finding = None
     try:
         yield

@@ -7,14 +7,15 @@ import torch
 from torch import nn
 
 from quintet import amp
-from quintet.checks import ANY, Either, Misconception, case, check, draw, near
+from quintet.checks import ANY, Either, Misconception, Mismatch, case, check, draw, near
 from quintet.student import Student
 
 LECTURE = "lecture 2.1 amp, section "
 MISCONCEPTIONS = {
     "scaled-after-cast": Misconception(
         "the values were cast first and scaled afterwards",
-        "A value that has rounded to zero stays zero, whatever it is multiplied by: the scale has to act before the cast.",
+        "A value that has rounded to zero stays zero, whatever it is multiplied by: the scale has to act before the "
+        "cast.",
         LECTURE + "2 Gradients that drown",
     ),
     "zeros-counted": Misconception(
@@ -24,12 +25,14 @@ MISCONCEPTIONS = {
     ),
     "averaged-per-tensor": Misconception(
         "a share per tensor was averaged, as if all tensors were of one size",
-        "A bias of ten entries then weighs as much as a layer of ten thousand. Count over all tensors, then divide once.",
+        "A bias of ten entries then weighs as much as a layer of ten thousand. Count over all tensors, then divide "
+        "once.",
         LECTURE + "2 Gradients that drown",
     ),
     "nan-missed": Misconception(
         "inf is looked for, NaN is not",
-        "An overflow soon meets another one: inf − inf and 0 · inf are NaN. A check for inf alone lets such a step through.",
+        "An overflow soon meets another one: inf − inf and 0 · inf are NaN. A check for inf alone lets such a step "
+        "through.",
         LECTURE + "4 Loss scaling",
     ),
     "unscaled-in-half": Misconception(
@@ -39,7 +42,8 @@ MISCONCEPTIONS = {
     ),
     "grows-every-step": Misconception(
         "the scale grows after every clean step",
-        "It then runs into overflow every few steps and most of them are skipped. It should grow after `interval` clean steps in a row.",
+        "It then runs into overflow every few steps and most of them are skipped. It should grow after `interval` "
+        "clean steps in a row.",
         LECTURE + "4 Loss scaling",
     ),
     "streak-kept-on-backoff": Misconception(
@@ -53,13 +57,16 @@ MISCONCEPTIONS = {
         LECTURE + "4 Loss scaling",
     ),
     "scaled-after-backward": Misconception(
-        "the gradient in .grad is not scaled: the loss was scaled after backward or not at all, or the gradient was unscaled here",
-        "backward has to start from the scaled loss, or small gradients have drowned by then; dividing by the scale is finish_step's work.",
+        "the gradient in .grad is not scaled: the loss was scaled after "
+        "backward or not at all, or the gradient was unscaled here",
+        "backward has to start from the scaled loss, or small gradients have drowned by then; dividing by the scale "
+        "is finish_step's work.",
         LECTURE + "4 Loss scaling",
     ),
     "unscaled-each-micro-batch": Misconception(
         "the gradients were unscaled after every micro-batch",
-        "Gradients of earlier micro-batches are then divided again and again while later ones arrive scaled. Unscale once, after the last.",
+        "Gradients of earlier micro-batches are then divided again and again while later ones arrive scaled. "
+        "Unscale once, after the last.",
         LECTURE + "5 The order of a step",
     ),
     "summed-not-averaged": Misconception(
@@ -77,6 +84,11 @@ MISCONCEPTIONS = {
         "A loss curve that jumps with the scale says nothing about learning: report the unscaled mean.",
         LECTURE + "5 The order of a step",
     ),
+    "graph-kept": Misconception(
+        "the loss was returned as a tensor that still holds its graph",
+        "Every loss that is kept for a plot then keeps the activations of its step: take its number with .item().",
+        LECTURE + "5 The order of a step",
+    ),
     "no-autocast": Misconception(
         "the forward pass did not run under autocast in the precision asked for",
         "The activations then stay in fp32: nothing is saved.",
@@ -84,12 +96,14 @@ MISCONCEPTIONS = {
     ),
     "backward-inside-autocast": Misconception(
         "backward was called inside the autocast block",
-        "Operations whose forward ran in fp32 then have their backward cast down, and large gradients overflow. Close the block first.",
+        "Operations whose forward ran in fp32 then have their backward cast down, and large gradients overflow. "
+        "Close the block first.",
         LECTURE + "3 Autocast: who computes in what",
     ),
     "clip-before-unscale": Misconception(
         "the gradients were clipped before they were unscaled",
-        "The scaled norm is compared with max_norm, so nearly every step is clipped, and unscaling then makes it scale times too small.",
+        "The scaled norm is compared with max_norm, so nearly every step is clipped, and unscaling then makes it "
+        "scale times too small.",
         LECTURE + "5 The order of a step",
     ),
     "unscaled-twice": Misconception(
@@ -114,12 +128,14 @@ MISCONCEPTIONS = {
     ),
     "scheduler-on-skipped-step": Misconception(
         "the scheduler stepped although the optimizer did not",
-        "The learning rate then runs ahead of the training, most of all in a warm-up, where the first steps are often skipped.",
+        "The learning rate then runs ahead of the training, most of all in a warm-up, where the first steps are "
+        "often skipped.",
         LECTURE + "5 The order of a step",
     ),
     "half-master-weights": Misconception(
         "the update was added to half-precision weights",
-        "An update below half the spacing of the numbers around a weight is rounded away, however often it is repeated. Add it to the fp32 master.",
+        "An update below half the spacing of the numbers around a weight is rounded away, however often it is "
+        "repeated. Add it to the fp32 master.",
         LECTURE + "6 Master weights",
     ),
 }
@@ -166,6 +182,7 @@ def zeroed(student: Student, rng: np.random.Generator) -> None:
         near(student.zeroed(grads, 1.0, torch.float16), 0.5, what="the share in fp16")
         near(student.zeroed(grads, 2.0, torch.float16), 0.0, what="the share in fp16, scaled by 2")
         near(student.zeroed(grads, 1.0, torch.bfloat16), 0.0, what="the share in bf16")
+        near(student.zeroed([torch.zeros(3)], 1.0, torch.float16), 0.0, what="the share where no entry is nonzero")
 
 
 # ---- 2 unscale and look
@@ -200,8 +217,15 @@ def unscale(student: Student, rng: np.random.Generator) -> None:
             for tensor in range(len(grads)):
                 hit = [g.clone() for g in grads]
                 hit[tensor].view(-1)[rng.integers(hit[tensor].numel())] = bad
-                missed = {"nan-missed": (ANY, False)} if bad != bad else {}  # inf was found, or this line is not reached
-                near(student.unscale(hit, scale), (ANY, True), suspects=missed, what=f"the result with {bad} in a gradient")
+                missed = (
+                    {"nan-missed": (ANY, False)} if bad != bad else {}
+                )  # inf was found, or this line is not reached
+                near(
+                    student.unscale(hit, scale),
+                    (ANY, True),
+                    suspects=missed,
+                    what=f"the result with {bad} in a gradient",
+                )
 
 
 # ---- 3 grow and back off
@@ -223,6 +247,7 @@ def next_scale(student: Student, rng: np.random.Generator) -> None:
                 (scale * backoff, 0),
                 suspects={"streak-kept-on-backoff": Either([(scale * backoff, before), (scale * backoff, before + 1)])},
             )
+    counts = False
     with case("a clean step counts, and the scale stays", 1):
         for before in (0, streak, interval - 2):
             near(
@@ -230,12 +255,11 @@ def next_scale(student: Student, rng: np.random.Generator) -> None:
                 (scale, before + 1),
                 suspects={"grows-every-step": (scale * growth, ANY)},
             )
+        counts = True
     with case("the last clean step of an interval grows the scale and starts a new streak", 1):
-        near(
-            student.next_scale(scale, interval - 1, False, **factors),
-            (scale * growth, 0),
-            suspects={"streak-kept-on-growth": Either([(scale * growth, interval), (scale * growth, interval - 1)])},
-        )
+        kept = {"streak-kept-on-growth": Either([(scale * growth, interval), (scale * growth, interval - 1)])}
+        suspects = kept if counts else {}  # a scale that grows at every step has its own name
+        near(student.next_scale(scale, interval - 1, False, **factors), (scale * growth, 0), suspects=suspects)
         near(student.next_scale(1024.0, 1999, False), (2048.0, 0), what="with the default factors, the result")
         near(student.next_scale(1024.0, 7, True), (512.0, 0), what="with the default factors, the result")
 
@@ -293,7 +317,9 @@ def accumulate(student: Student, rng: np.random.Generator) -> None:
     def make(rng):
         model = _here["WithFp32Head"](inputs, hidden, classes)
         model.load_state_dict({k: _normal(rng, *v.shape, scale=0.5) for k, v in model.state_dict().items()})
-        return model, [(_normal(rng, rows, inputs), torch.from_numpy(rng.integers(classes, size=rows))) for _ in range(count)]
+        return model, [
+            (_normal(rng, rows, inputs), torch.from_numpy(rng.integers(classes, size=rows))) for _ in range(count)
+        ]
 
     def answers(model, batches):
         def grads(factor, inside=False):
@@ -303,7 +329,9 @@ def accumulate(student: Student, rng: np.random.Generator) -> None:
         return {
             "right": right,
             "scaled-after-backward": Either([grads(lambda k: 1 / count), grads(lambda k: 1.0)]),
-            "unscaled-each-micro-batch": Either(grads(lambda k, m=m: m * scale ** (k + 1 - count)) for m in (1 / count, 1)),
+            "unscaled-each-micro-batch": Either(
+                grads(lambda k, m=m: m * scale ** (k + 1 - count)) for m in (1 / count, 1)
+            ),
             "summed-not-averaged": grads(lambda k: scale),
             "stale-gradients": {name: g + 1.0 for name, g in right.items()},
         }
@@ -312,7 +340,7 @@ def accumulate(student: Student, rng: np.random.Generator) -> None:
         theirs = given.WithFp32Head(inputs, hidden, classes)
         theirs.load_state_dict(model.state_dict())
         given.put_gradients(theirs, [torch.ones_like(p) for p in model.parameters()])
-        loss = student.accumulate(theirs, student.lib("torch.nn.CrossEntropyLoss"), batches, scale, dtype)
+        loss = student.keep(student.accumulate, theirs, student.lib("torch.nn.CrossEntropyLoss"), batches, scale, dtype)
         return theirs, loss
 
     (model, batches), known = draw(rng, make, answers, n=rows * hidden, eps=HALF_EPS)
@@ -327,7 +355,10 @@ def accumulate(student: Student, rng: np.random.Generator) -> None:
         near(student.at(theirs, "ran_in"), {str(dtype): True}, suspects=suspects, what="the forward pass's precision")
     with case("the mean loss comes back unscaled", 1):
         _, loss = ask(model, batches, scale)
-        near(loss, mean, suspects={"scaled-loss-reported": Either([mean * scale, mean * scale * count])}, what="the loss", eps=HALF_EPS)
+        if student.isinstance(loss, "torch.Tensor") and student.at(loss, "requires_grad") is True:
+            raise Mismatch("the loss should be a plain number, but it is a tensor with a graph", "graph-kept")
+        scaled = {"scaled-loss-reported": Either([mean * scale, mean * scale * count])}
+        near(student.value(loss), mean, suspects=scaled, what="the loss", eps=HALF_EPS)
     with case("layers that ran in fp32 go backward in fp32: no overflow in the head at a scale of 2^22", 1):
         high = 2.0**22
         with torch.no_grad():
@@ -335,7 +366,9 @@ def accumulate(student: Student, rng: np.random.Generator) -> None:
         outside, inside = (
             _gradients(model, batches, loss_fn, dtype, lambda k: high / count, inside=where) for where in (False, True)
         )
-        assert all(g.isfinite().all() for g in outside.values()) and not all(g.isfinite().all() for g in inside.values())
+        assert all(g.isfinite().all() for g in outside.values()) and not all(
+            g.isfinite().all() for g in inside.values()
+        )
         theirs, _ = ask(model, batches, high)
         suspects = {"backward-inside-autocast": inside}
         near(student.grads(theirs), outside, suspects=suspects, what=".grad", n=rows * hidden, eps=HALF_EPS)
@@ -416,7 +449,11 @@ def finish_step(student: Student, rng: np.random.Generator) -> None:
     with case("after a clean step the scheduler has stepped, and the answer says so", 1):
         near(ask(weights, grads)[1:], (LR * GAMMA, (scale, streak + 1, True)), what="(learning rate, answer)")
         grown = (LR * GAMMA, (scale * 2.0, 0, True))
-        near(ask(weights, grads, interval=streak + 1)[1:], grown, what="(learning rate, answer) at the end of an interval")
+        near(
+            ask(weights, grads, interval=streak + 1)[1:],
+            grown,
+            what="(learning rate, answer) at the end of an interval",
+        )
     with case("after an overflow nothing moves: no weight, no momentum, no learning rate; the scale backs off", 2):
         for bad in (float("inf"), float("nan")):
             hit = [g.clone() for g in grads]

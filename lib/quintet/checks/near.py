@@ -1,9 +1,10 @@
-"""Is an answer right? Type, then shape, then dtype, then finiteness, then values; with expected, got and where on failure.
+"""Is an answer right? Type, then shape, then dtype, then finiteness, then values; with expected, got and where on
+failure.
 
-The tolerance follows from the arithmetic. Two right programs may sum in another order: each of n rounding steps moves a sum by
-at most eps/2 of its size, typically by sqrt(n) of that, so `rtol = 4 eps (1 + sqrt(n))` with n the reduction length and eps
-the *coarser* of the two dtypes at work. It is taken relative to each entry and to the tensor's largest entry, since a sum's
-error follows its terms and not its result.
+The tolerance follows from the arithmetic. Two right programs may sum in another order: each of n rounding steps moves
+a sum by at most eps/2 of its size, typically by sqrt(n) of that, so `rtol = 4 eps (1 + sqrt(n))` with n the reduction
+length and eps the *coarser* of the two dtypes at work. It is taken relative to each entry and to the tensor's largest
+entry, since a sum's error follows its terms and not its result.
 """
 
 import math
@@ -21,7 +22,6 @@ ANY = type("Any", (), {"__repr__": lambda self: "anything"})()  # a part of an a
 
 class Either(tuple):
     """Several answers that one misconception may give."""
-
 
 
 class Mismatch(AssertionError):
@@ -44,8 +44,10 @@ def near(
 ) -> None:
     """Raise Mismatch unless `got` is `want` within rounding.
 
-    got: the student's answer, plain data. want: tensors, numbers, booleans, strings, None, or lists, tuples and dicts of them.
-    suspects: answers of named misconceptions to the same question; the one that `got` equals is named, if it is only one.
+    got: the student's answer, plain data. want: tensors, numbers, booleans, strings, None, or lists, tuples and dicts
+    of them.
+    suspects: answers of named misconceptions to the same question; the one that `got` equals is named, if it is only
+    one.
     n: terms that each entry sums. eps: the precision of the computation where it is coarser than the result's dtype.
     dtype: whether a tensor's dtype must agree.
     """
@@ -60,7 +62,9 @@ def near(
     raise Mismatch(problem, named[0] if len(named) == 1 else None)
 
 
-def draw(rng: np.random.Generator, make: Callable, answers: Callable[..., Mapping[str, Any]], tries: int = 200, **tolerance) -> tuple:
+def draw(
+    rng: np.random.Generator, make: Callable, answers: Callable[..., Mapping[str, Any]], tries: int = 200, **tolerance
+) -> tuple:
     """Inputs on which no suspect gives the right answer, nor the answer of another suspect.
 
     make(rng) gives a tuple of inputs; answers(*inputs) gives {"right": …, misconception id: its answer, …}.
@@ -159,7 +163,9 @@ def _tensors(got: Any, want: torch.Tensor, what: str, n: int, eps: float | None,
                 f"{what} differs in where it is finite: {len(bad)} of {g.numel()} entries, first at {list(at)}: "
                 f"expected {show_value(w[at].item())}, got {show_value(g[at].item())}"
             )
-        eps = max(eps or 0.0, torch.finfo(want.dtype).eps, torch.finfo(got.dtype).eps if got.is_floating_point() else 0.0)
+        eps = max(
+            eps or 0.0, torch.finfo(want.dtype).eps, torch.finfo(got.dtype).eps if got.is_floating_point() else 0.0
+        )
         finite = w.isfinite()
         size = w[finite].abs()
         rtol = 4 * (1 + math.sqrt(n)) * eps

@@ -1,8 +1,8 @@
 """`check("topic/step")` and `progress()` as a notebook calls them.
 
-`check` shows a report and returns the points as a plain number: the cell's numeric result is what nbgrader reads as partial
-credit. Nothing goes to stderr. Where student code runs while it is graded, the runner replaces this `check` by one that does
-nothing: there the referee judges (grading/run.py).
+`check` shows a report and returns the points as a plain number: the cell's numeric result is what nbgrader reads as
+partial credit. Nothing goes to stderr. Where student code runs while it is graded, the runner replaces this `check` by
+one that does nothing: there the referee judges (grading/run.py).
 """
 
 import datetime
@@ -39,7 +39,13 @@ def progress() -> show.Piece:
     """A table of what this user's self-checks found last and at best, over all labs."""
     remembered = _load()
     rows = [
-        {"check": id, "last": r["last"], "best": r["best"], "of": r["max"], "when (UTC)": str(r["when"])[:16].replace("T", " ")}
+        {
+            "check": id,
+            "last": r["last"],
+            "best": r["best"],
+            "of": r["max"],
+            "when (UTC)": str(r["when"])[:16].replace("T", " "),
+        }
         for id, r in sorted(remembered.items())
     ]
     if not rows:

@@ -1,6 +1,7 @@
 """A check's result for people: the same text as plain text and as HTML that escapes everything a student's code said.
 
-Hints come in stages: the failing case (expected, got, where), then the misconception that it looks like, then where to read.
+Hints come in stages: the failing case (expected, got, where), then the misconception that it looks like, then where to
+read.
 """
 
 import html

@@ -1,7 +1,8 @@
 """The student's side: answers a check's questions about the objects in a namespace.
 
 `Host.handle(frame) -> frame` is the whole interface. A question is `[operation, argument, ...]`; the answer is
-`["ok", value]` or `["error", type name, message, traceback]`. It never raises: whatever student code does becomes an answer.
+`["ok", value]` or `["error", type name, message, traceback]`. It never raises: whatever student code does becomes an
+answer.
 """
 
 import functools
@@ -50,7 +51,9 @@ class Host:
         return functools.partial(self._callback, tree["c"])
 
     def _callback(self, callback: int, *args: Any, **kwargs: Any) -> Any:
-        status, *rest = wire.unpack(self.call_back(wire.pack([callback, list(args), kwargs], self._keep)), self._resolve)
+        status, *rest = wire.unpack(
+            self.call_back(wire.pack([callback, list(args), kwargs], self._keep)), self._resolve
+        )
         if status != "ok":
             raise TypeError(rest[0])
         return rest[0]
@@ -70,6 +73,9 @@ class Host:
 
     def do_keep(self, function: Any, args: list, kwargs: dict) -> Any:
         return _Kept(function(*args, **kwargs))
+
+    def do_value(self, thing: Any) -> Any:
+        return thing
 
     def do_attr(self, thing: Any, name: str) -> Any:
         return getattr(thing, name)

@@ -4,14 +4,17 @@
     student.history["loss"]                 plain data by value, anything else as a `Ref`
     student.lib("torch.nn.Linear", 4, 3)    build an allow-listed thing on the student's side
     student.define(source)                  run a check's own helper code there; the names it defines are attributes
-    student.keep(student.f, x)              call, and leave the result there even when it is plain data
+    student.keep(student.f, x)              call, and leave the result there even when it is plain data; `value`
+    fetches it
     student.at(ref, "layer1.0.weight.grad") follow attributes and indices on their side, then fetch
     student.grads(model), student.state(model)
-    with student.given(unscale=trusted):    put a trusted function in the place of one of theirs, so that one error costs
+    with student.given(unscale=trusted):    put a trusted function in the place of one of theirs, so that one error
+    costs
                                             its own points only
     with student.within(seconds):           a time limit for the calls inside
 
-Functional style: results come back, arguments do not change. A tensor that has travelled has no gradient: ask `grads` or `at`.
+Functional style: results come back, arguments do not change. A tensor that has travelled has no gradient: ask `grads`
+or `at`.
 """
 
 import contextlib
@@ -26,7 +29,8 @@ MAX_ITEMS = 100_000
 
 
 class StudentError(Exception):
-    """The student's code raised. `kind` is the exception's type name, `text` its message, `trace` the last frames of it."""
+    """The student's code raised. `kind` is the exception's type name, `text` its message, `trace` the last frames of
+    it."""
 
     def __init__(self, kind: str, text: str, trace: str = ""):
         super().__init__(f"{kind}: {text}" if text else kind)
@@ -53,11 +57,18 @@ class Unfit(StudentError, TypeError):
     """The answer cannot be used as the check needs it: an object where plain data was expected."""
 
 
-KINDS = {"NotImplementedError": NotWritten, "NameError": Missing, "AttributeError": Missing, "TimedOut": TimedOut, "Died": Died}
+KINDS = {
+    "NotImplementedError": NotWritten,
+    "NameError": Missing,
+    "AttributeError": Missing,
+    "TimedOut": TimedOut,
+    "Died": Died,
+}
 
 
 class Student:
-    """A student's work behind `exchange(frame, seconds) -> frame`, which calls `answer(frame)` for each callback on the way."""
+    """A student's work behind `exchange(frame, seconds) -> frame`, which calls `answer(frame)` for each callback on
+    the way."""
 
     def __init__(self, exchange: Callable[[bytes, float | None], bytes], seconds: float | None = None):
         self._exchange = exchange
@@ -77,6 +88,10 @@ class Student:
 
     def keep(self, function: "Ref", *args: Any, **kwargs: Any) -> "Ref":
         return self._ask("keep", function, list(args), kwargs)
+
+    def value(self, thing: "Ref") -> Any:
+        """What `keep` left there, if it is plain data."""
+        return self._ask("value", thing)
 
     def at(self, thing: "Ref", path: str) -> Any:
         return self._ask("at", thing, path)
@@ -135,7 +150,8 @@ class Student:
         raise Died("Died", "the answer was not an answer")
 
     def answer(self, frame: bytes) -> bytes:
-        """Run a callback for the student's side; what a callback cannot use comes back to the student as a TypeError."""
+        """Run a callback for the student's side; what a callback cannot use comes back to the student as a
+        TypeError."""
         try:
             callback, args, kwargs = wire.unpack(frame, self._resolve)
             reply = ["ok", self._callbacks[callback](*args, **kwargs)]
@@ -149,7 +165,9 @@ class Student:
         if callable(thing):
             self._callbacks.append(thing)
             return {"c": len(self._callbacks) - 1}
-        raise wire.WireError(f"{type(thing).__name__} is not plain data: build it on the student's side with student.lib(...)")
+        raise wire.WireError(
+            f"{type(thing).__name__} is not plain data: build it on the student's side with student.lib(...)"
+        )
 
     def _resolve(self, tree: dict) -> "Ref":
         match tree:
@@ -159,7 +177,8 @@ class Student:
 
 
 class Ref:
-    """A thing that stays on the student's side. Call it, take attributes and items, iterate; it refuses to be compared."""
+    """A thing that stays on the student's side. Call it, take attributes and items, iterate; it refuses to be
+    compared."""
 
     __slots__ = ("_student", "_id", "_kind")
     __hash__ = object.__hash__
@@ -199,10 +218,14 @@ class Ref:
         return f"<a student's {self._kind}>"
 
     def _refuse(self, *_: object) -> Any:
-        raise Unfit("Unfit", f"got an object of type {self._kind} where plain data (a number, a list, a tensor) was expected")
+        raise Unfit(
+            "Unfit", f"got an object of type {self._kind} where plain data (a number, a list, a tensor) was expected"
+        )
 
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __bool__ = __float__ = __int__ = __index__ = _refuse  # type: ignore
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __neg__ = __abs__ = _refuse
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __neg__ = __abs__ = (
+        _refuse
+    )
 
 
 def loopback(namespace: dict[str, Any]) -> Student:

@@ -1,8 +1,8 @@
 """Plain data as bytes: a JSON header and raw buffers, never pickle.
 
-A frame is `header length (8 bytes, big endian) · body length (8 bytes) · JSON header · body`. The header holds the value's tree
-and the lengths of the buffers that the body concatenates. Numbers, strings and None stand for themselves; everything else
-is a one-key object:
+A frame is `header length (8 bytes, big endian) · body length (8 bytes) · JSON header · body`. The header holds the
+value's tree and the lengths of the buffers that the body concatenates. Numbers, strings and None stand for themselves;
+everything else is a one-key object:
 
     {"l": [...]} list   {"t": [...]} tuple   {"d": [[k, v], ...]} dict   {"b": i} bytes, buffer i
     {"T": [dtype, shape, i]} torch tensor   {"A": [dtype, shape, i]} numpy array or scalar   {"D": name} torch dtype
@@ -75,7 +75,8 @@ def pack(value: Any, handle: Callable[[Any], dict]) -> bytes:
 
 
 def unpack(frame: bytes, handle: Callable[[dict], Any]) -> Any:
-    """Unpack a frame; `handle` turns a handle's or a callback's tree into an object. Raises WireError on anything malformed."""
+    """Unpack a frame; `handle` turns a handle's or a callback's tree into an object. Raises WireError on anything
+    malformed."""
     try:
         head, body = HEAD.unpack_from(frame)
         if len(frame) > MAX_BYTES or len(frame) != HEAD.size + head + body:
@@ -149,7 +150,8 @@ def _expect(condition: bool) -> None:
 
 
 def read_frame(read: Callable[[int], bytes]) -> bytes:
-    """Read one frame from a stream; `read(n)` returns exactly n bytes or raises. The cap is tested before anything is read."""
+    """Read one frame from a stream; `read(n)` returns exactly n bytes or raises. The cap is tested before anything is
+    read."""
     head = read(HEAD.size)
     size = sum(HEAD.unpack(head))
     if size + HEAD.size > MAX_BYTES:
