@@ -10,6 +10,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from quintet.data import DataMissing
+from quintet_grading import Refusal
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="GPU deep-learning courseware that grades itself.")
 out, err = Console(), Console(stderr=True, highlight=False)
 
@@ -19,12 +22,10 @@ Labs = Annotated[list[str] | None, typer.Argument(metavar="LAB…", help="Such a
 
 def main() -> None:
     """Run the command; what a person can put right ends in one sentence and exit code 2, never in a traceback."""
-    from quintet.data import DataMissing
-
     try:
         app()
-    except (LookupError, FileNotFoundError, DataMissing, PermissionError) as error:
-        _stop(error.args[0] if isinstance(error, LookupError | DataMissing) else error)
+    except (Refusal, DataMissing) as error:
+        _stop(error)
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         _stop(f"{error.strerror or error}{where}. Free some space or choose another folder.")
@@ -62,7 +63,7 @@ def grade(
     from quintet_grading import grade, report
 
     if submitted and not submitted.is_dir():
-        raise FileNotFoundError(f"there is no folder {submitted}: give one that holds STUDENT/LAB/LAB.ipynb")
+        raise Refusal(f"there is no folder {submitted}: give one that holds STUDENT/LAB/LAB.ipynb")
     course = grade.Course(submitted=submitted, db=db)
     records = grade_all(course, labs)
     out.print(report.table(records))
@@ -115,7 +116,10 @@ def bench(
     """Ours against peers, interleaved in one run."""
     from quintet_grading import bench
 
-    rows = bench.run(names or [])
+    try:
+        rows = bench.run(names or [])
+    except LookupError as error:
+        raise Refusal(error.args[0]) from None
     out.print(bench.table(rows))
     _write(json_file, rows)
     raise SystemExit(1 if any(r["bar"] is not None and r["ratio"] < r["bar"] for r in rows) else 0)

@@ -23,8 +23,8 @@ from sqlalchemy.exc import SAWarning
 from traitlets.config import Config, PyFileConfigLoader
 
 from quintet import checks
-from quintet_grading import run
-from quintet_grading.referee import ROOT, solution
+from quintet_grading import GradingFault, Refusal, bank, run
+from quintet_grading.referee import ROOT, nursery, solution
 
 GRADED, LIMITED, UNGRADED = "graded", "limited", "ungraded"  # limited: the student's code or file; ungraded: our fault
 
@@ -108,7 +108,7 @@ def grade(lab: str, course: Course, done=lambda student: None) -> list[dict]:
     """Grade every submission of `lab`; one record a student, whatever happens to any of them. `done` is called after
     each.
 
-    Raises LookupError for an unknown lab, FileNotFoundError when nobody handed it in.
+    Raises Refusal for an unknown lab or when nobody handed it in, GradingFault when this machine cannot grade it.
     """
     solution(lab)
     names = students(course, lab)
@@ -116,6 +116,7 @@ def grade(lab: str, course: Course, done=lambda student: None) -> list[dict]:
         raise FileNotFoundError(
             f"no submission of {lab} in {course.submitted_folder}: expected STUDENT/{lab}/{lab}.ipynb there"
         )
+    _canary(lab)
     records = []
     with opened(course) as api:
         register(api, lab)
@@ -128,6 +129,16 @@ def grade(lab: str, course: Course, done=lambda student: None) -> list[dict]:
             records.append({"student": student, "lab": lab, **record, "seconds": round(time.monotonic() - start, 3)})
             done(student)
     return records
+
+
+def _canary(lab: str) -> None:
+    """Raise GradingFault unless the reference runs and gets full marks: a broken set-up or missing data is no student's
+    fault and must not become anybody's grade."""
+    verdict = run.judge(bank.submission(lab, bank.cases(lab)[0]), checks.public_rng, nursery(lab))
+    errors = [o for c in verdict.notebook.cells for o in c.get("outputs", []) if o.output_type == "error"]
+    if errors or verdict.points < verdict.max:
+        said = [f"{e.ename}: {e.evalue}" for e in errors] or [f.message for r in verdict.results for f in r.findings]
+        raise GradingFault(f"nothing was graded, since even the reference solution of {lab} fails here: {said[0]}")
 
 
 def _grade_one(api: NbGraderAPI, course: Course, lab: str, student: str) -> dict:

@@ -13,7 +13,7 @@ from nbformat import NotebookNode
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Unicode
 
-from quintet_grading import run
+from quintet_grading import Refusal, run
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -58,10 +58,10 @@ def nursery(lab: str) -> run.Nursery:
 
 
 def solution(lab: str) -> Path:
-    """The lab's source notebook. Raises LookupError that lists the labs there are."""
+    """The lab's source notebook. Raises Refusal that lists the labs there are."""
     path = ROOT / "solutions" / lab / f"{lab}.ipynb"
     if not path.is_file():
-        raise LookupError(f"there is no lab {lab!r}; known labs: {', '.join(labs())}")
+        raise Refusal(f"there is no lab {lab!r}; known labs: {', '.join(labs())}")
     return path
 
 

@@ -35,6 +35,7 @@ from quintet import checks
 from quintet.checks import report
 from quintet.student import Died, Student, TimedOut, wire
 from quintet.student.serve import ANSWER, CALLBACK
+from quintet_grading import GradingFault
 
 Seeds = Callable[[str], np.random.Generator]  # check id -> its generator
 
@@ -64,10 +65,6 @@ class Verdict:
     @property
     def max(self) -> float:
         return sum(r.max for r in self.results)
-
-
-class GradingFault(RuntimeError):
-    """Our fault, not the student's: the submission stays ungraded and is tried again."""
 
 
 def secret_seeds(key: bytes, lab: str) -> Seeds:
@@ -338,9 +335,7 @@ def read(path: Path, cap: int = 20 * 2**20) -> NotebookNode:
     if path.is_symlink() or not path.is_file():
         raise ValueError(f"{path.name} is missing or not an ordinary file")
     if path.stat().st_size > cap:
-        raise ValueError(
-            f"{path.name} has {path.stat().st_size / 2**20:.0f} MiB, more than the {cap / 2**20:.0f} that a lab may have"
-        )
+        raise ValueError(f"{path.name} has {path.stat().st_size / 2**20:.0f} MiB, a lab may have {cap / 2**20:.0f}")
     try:
         notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
         nbformat.validate(notebook)

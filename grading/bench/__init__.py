@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from rich import box
 from rich.table import Table
 
 from quintet import measure
@@ -127,20 +128,18 @@ def _threads(n: int):
 
 def table(rows: Sequence[Row]) -> Table:
     """For people: the machine, and for each row both times, the ratio with its interval, and whether the bar is met."""
-    drawn = Table(title=_machine(), title_justify="left", caption_justify="left")
+    drawn = Table(title=_machine(), title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD)
     drawn.caption = "ratio: peer ÷ ours within a round, the median and its 95 % interval; above 1, ours is faster"
-    for column, justify in zip(("bench", "ours", "peer", "", "ratio", "bar", ""), "lrlrrrl", strict=True):
-        drawn.add_column(column, justify={"l": "left", "r": "right"}[justify])
+    for column in ("bench", "ours", "peer", "ratio", "bar"):
+        drawn.add_column(column, no_wrap=True)
     for row in rows:
-        bar = row["bar"]
+        bar, spread = row["bar"], getattr(row, "spread", None)
         drawn.add_row(
             row["name"],
             measure.seconds_text(row["ours_s"]),
-            row["peer"],
-            measure.seconds_text(row["peer_s"]),
-            str(getattr(row, "spread", None) or f"{row['ratio']:.2f}×"),
-            "informs" if bar is None else f"≥ {bar:.2f}",
-            "" if bar is None else "✓" if row["ratio"] >= bar else "✗",
+            f"{measure.seconds_text(row['peer_s'])}\n[dim]{row['peer']}",
+            f"{row['ratio']:.2f}×" + (f"\n[dim]{spread.low:.2f}–{spread.high:.2f}" if spread else ""),
+            "informs" if bar is None else f"≥ {bar:.2f} {'✓' if row['ratio'] >= bar else '✗'}",
         )
     return drawn
 

@@ -35,7 +35,7 @@ STORE = Path(__file__).with_suffix(".json")
 DTYPES = {name: f.dtype for name, f in amp.FORMATS.items()}
 
 SEEDS = range(8)
-STEPS, BATCH, LR, MOMENTUM = 150, 64, 0.05, 0.9
+STEPS, BATCH, LR, MOMENTUM = 150, 32, 0.05, 0.9
 TRAIN_IMAGES, TEST_IMAGES = 4096, 2000
 WEIGHT = 2.0**-20  # of the loss: the engineered underflow. A power of two, so that fp32 does not notice
 # name: (format, initial loss scale, weight of the loss)
@@ -49,7 +49,7 @@ CONFIGS = {
 
 # model: (pixels, batch, rounds, formats to compare with fp32). fp16 on the smallest net alone: it has no native kernels here.
 SPEED = {
-    "small ResNet": (28, 64, 20, ("bf16", "fp16")),
+    "small ResNet": (28, 32, 20, ("bf16", "fp16")),
     "resnet18": (64, 16, 20, ("bf16",)),
     "resnet50": (64, 16, 20, ("bf16",)),
     "resnet152": (64, 16, 20, ("bf16",)),
@@ -237,6 +237,7 @@ def main() -> None:
     parts = parser.parse_args().parts or list(PARTS)
     if unknown := set(parts) - set(PARTS):
         parser.error(f"no part {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}")
+    torch.set_num_threads(1)  # with several, they wait for each other wherever another program has a core
     store = json.loads(STORE.read_text()) if STORE.exists() else {}
     settings = {
         "steps": STEPS, "batch": BATCH, "lr": LR, "momentum": MOMENTUM, "loss_weight": WEIGHT, "seeds": list(SEEDS),

@@ -33,8 +33,7 @@ __all__ = ["ANY", "Either", "Misconception", "Mismatch", "case", "check", "draw"
 @dataclass(frozen=True)
 class Misconception:
     """A named mistake. `title` finishes the sentence "This looks like: …"; `why` says what follows from it; `read` is
-    where
-    the lecture treats it (notebook and heading)."""
+    where the lecture treats it (notebook and heading)."""
 
     title: str
     why: str
@@ -104,8 +103,11 @@ def find(id: str) -> Check:
     """The check named `id`, its topic's module imported on demand. Raises LookupError that lists what there is."""
     topic, _, step = id.partition("/")
     if topic.isidentifier() and step:
-        with contextlib.suppress(ModuleNotFoundError):
+        try:
             importlib.import_module(f"quintet.checks.{topic}")
+        except ModuleNotFoundError as error:
+            if error.name != f"quintet.checks.{topic}":  # a library that the topic needs is missing: not a wrong id
+                raise
     if id not in _registry:
         known = sorted(k for k in _registry if k.startswith(topic + "/")) or sorted(_registry)
         raise LookupError(f"there is no check {id!r}; known here: {', '.join(known) or 'none'}")
@@ -119,24 +121,34 @@ def case(name: str, points: float) -> Iterator[None]:
     finding = None
     try:
         yield
-    except Mismatch as mismatch:
-        finding = Finding(mismatch.misconception, str(mismatch))
-    except NotWritten:
-        finding = Finding(None, "This step is not written yet: it still raises NotImplementedError.")
-    except StudentError as error:
-        where = f"\n{error.trace}" if error.trace else ""
-        finding = Finding(None, f"Your code raised {error}{where}")
+    except (Mismatch, StudentError) as error:
+        finding = _finding(error)
     _running.get().cases.append(Case(name, points, finding is None, finding))
 
 
+def _finding(error: Mismatch | StudentError) -> Finding:
+    match error:
+        case Mismatch():
+            return Finding(error.misconception, str(error))
+        case NotWritten():
+            return Finding(None, "This step is not written yet: it still raises NotImplementedError.")
+        case _:
+            where = f"\n{error.trace}" if error.trace else ""
+            return Finding(None, f"Your code raised {error}{where}")
+
+
 def run(id: str, student: Student, rng: np.random.Generator) -> Result:
-    """Run a check once. Raises only what is not the student's doing."""
+    """Run a check once. Raises only what is not the student's doing; what is theirs, outside of any case, costs the
+    cases that have not run."""
     found = find(id)
     result = Result(id, found.points)
     token = _running.set(result)
     start = time.perf_counter()
     try:
         found.function(student, rng)
+    except (Mismatch, StudentError) as error:
+        rest = found.points - sum(c.points for c in result.cases)
+        result.cases.append(Case("the rest of the step", rest, False, _finding(error)))
     finally:
         _running.reset(token)
         result.seconds = time.perf_counter() - start

@@ -4,9 +4,12 @@ failure.
 The tolerance follows from the arithmetic. Two right programs may sum in another order: each of n rounding steps moves
 a sum by at most eps/2 of its size, typically by sqrt(n) of that, so `rtol = 4 eps (1 + sqrt(n))` with n the reduction
 length and eps the *coarser* of the two dtypes at work. It is taken relative to each entry and to the tensor's largest
-entry, since a sum's error follows its terms and not its result.
+entry, since a sum's error follows its terms and not its result. It never exceeds one half: an all-zeros answer would
+pass at 0.8. A number of lower precision than the answer's type promises earns no tolerance: a check that asks for one
+says so with `eps`.
 """
 
+import cmath
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,9 +17,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from quintet.student import Ref, Unfit
+from quintet.student import Ref, StudentError
 
 SHOWN = 3  # differing positions that a report lists
+MAX_RTOL = 0.5
+FLOAT_EPS, FP32_EPS, BF16_EPS = 2.0**-24, 2.0**-23, 2.0**-7  # a Python number may come out of fp32 arithmetic
 ANY = type("Any", (), {"__repr__": lambda self: "anything"})()  # a part of an answer that is not judged here
 
 
@@ -44,13 +49,14 @@ def near(
 ) -> None:
     """Raise Mismatch unless `got` is `want` within rounding.
 
-    got: the student's answer, plain data. want: tensors, numbers, booleans, strings, None, or lists, tuples and dicts
-    of them.
+    got: the student's answer, plain data. want: tensors, numbers, booleans, strings, None, dtypes, or lists, tuples and
+    dicts of them.
     suspects: answers of named misconceptions to the same question; the one that `got` equals is named, if it is only
     one.
     n: terms that each entry sums. eps: the precision of the computation where it is coarser than the result's dtype.
     dtype: whether a tensor's dtype must agree.
     """
+    got = _listed(got, want)
     problem = difference(got, want, what, n, eps, dtype)
     if problem is None:
         return
@@ -93,10 +99,7 @@ def difference(got: Any, want: Any, what: str, n: int, eps: float | None, dtype:
     if want is ANY or got is ANY:
         return None
     if isinstance(got, Ref):
-        try:
-            got = list(got)  # a generator, a map, a deque: a right answer in an unusual style
-        except Unfit:
-            return f"{what} should be {_kind(want)}, but it is {got!r}"
+        return f"{what} should be {_kind(want)}, but it is {got!r}"
     if isinstance(want, (list, tuple)):
         if not isinstance(got, (list, tuple)):
             return f"{what} should be {_kind(want)}, but it is {_kind(got)}"
@@ -114,6 +117,26 @@ def difference(got: Any, want: Any, what: str, n: int, eps: float | None, dtype:
     return _scalars(got, want, what, n, eps)
 
 
+def _listed(got: Any, want: Any) -> Any:
+    """`got` with a list for each iterable that stands where one is wanted: a generator, a map, a deque are right
+    answers in an unusual style. Read once, since a generator gives its items once."""
+    if not isinstance(want, (list, tuple)):
+        if isinstance(want, dict) and isinstance(got, dict):
+            return {k: _listed(g, want[k]) if k in want else g for k, g in got.items()}
+        return got
+    if isinstance(got, Ref):
+        try:
+            got = list(got)
+        except StudentError as error:
+            if error.kind == "TypeError":  # it cannot be iterated
+                return got
+            raise
+    if isinstance(got, (list, tuple)) and len(got) == len(want):
+        items = [_listed(g, w) for g, w in zip(got, want, strict=True)]
+        return tuple(items) if isinstance(got, tuple) else items
+    return got
+
+
 def _first(problems) -> str | None:
     return next((p for p in problems if p is not None), None)
 
@@ -121,62 +144,79 @@ def _first(problems) -> str | None:
 def _scalars(got: Any, want: Any, what: str, n: int, eps: float | None) -> str | None:
     (got, got_eps), (want, want_eps) = _number(got), _number(want)
     if isinstance(want, bool):
-        if not isinstance(got, bool) and got not in (0, 1):
+        if not isinstance(got, (bool, int, float)) or got not in (0, 1):
             return f"{what} should be True or False, but it is {_kind(got)}"
-    elif isinstance(want, (int, float)):
-        if isinstance(got, bool) or not isinstance(got, (int, float)):
+    elif isinstance(want, (int, float, complex)):
+        if isinstance(got, bool) or not isinstance(got, (int, float, type(want))):
             return f"{what} should be a number, but it is {_kind(got)}"
-        rtol = 4 * (1 + math.sqrt(n)) * max(eps or 0.0, got_eps, want_eps)
-        if math.isclose(got, want, rel_tol=rtol) or (math.isnan(got) and math.isnan(want)):
+        if _close(got, want, _rtol(n, max(eps or 0.0, min(got_eps, FP32_EPS), want_eps))):
             return None
-    if type(got) in (bool, int, float, str, type(None)) and got == want:
+    if type(got) in (bool, int, float, str, type(None), torch.dtype) and got == want:
         return None
-    return f"{what}: expected {show_value(want)}, got {show_value(got)}"
+    return f"{what}: {_expected(want, got)}"
+
+
+def _rtol(n: int, eps: float) -> float:
+    return min(4 * (1 + math.sqrt(n)) * eps, MAX_RTOL)
+
+
+def _close(got: int | float | complex, want: int | float | complex, rtol: float) -> bool:
+    if type(got) is int and type(want) is int and rtol == 0:
+        return got == want
+    try:
+        return cmath.isclose(got, want, rel_tol=rtol) or (cmath.isnan(got) and cmath.isnan(want))
+    except OverflowError:  # an integer beyond the largest float
+        return False
 
 
 def _number(v: Any) -> tuple[Any, float]:
     """A tensor or array with one entry as that entry, and the precision it was held in; anything else as it is."""
     if isinstance(v, np.ndarray) and v.size == 1:
-        v = torch.from_numpy(v)
+        v = _tensor(v)
     if isinstance(v, torch.Tensor) and v.numel() == 1:
-        return v.item(), torch.finfo(v.dtype).eps if v.is_floating_point() else 0.0
-    return v, 2**-24 if isinstance(v, float) else 0.0
+        return v.item(), torch.finfo(v.dtype).eps if v.is_floating_point() or v.is_complex() else 0.0
+    return v, FLOAT_EPS if isinstance(v, (float, complex)) else 0.0
+
+
+def _tensor(array: np.ndarray) -> torch.Tensor:
+    """An array as a tensor, in the dtype of torch that holds its numbers best: torch has no long doubles and one byte
+    order."""
+    narrow = {"g": "d", "G": "D"}.get(array.dtype.char, array.dtype.newbyteorder("="))
+    return torch.from_numpy(np.array(array, narrow, order="C"))
 
 
 def _tensors(got: Any, want: torch.Tensor, what: str, n: int, eps: float | None, dtype: bool) -> str | None:
     if isinstance(got, np.ndarray):
-        got = torch.from_numpy(got)
+        got = _tensor(got)
     if not isinstance(got, torch.Tensor):
         return f"{what} should be a tensor of shape {tuple(want.shape)}, but it is {_kind(got)}"
     if got.shape != want.shape:
         return f"{what} should have shape {tuple(want.shape)}, but has {tuple(got.shape)}"
     if dtype and got.dtype != want.dtype:
         return f"{what} should be {_name(want.dtype)}, but is {_name(got.dtype)}"
-    if not want.is_floating_point():
-        wrong = got != want
+    inexact = [t.is_floating_point() or t.is_complex() for t in (got, want)]
+    wide = torch.complex128 if got.is_complex() or want.is_complex() else torch.float64 if any(inexact) else torch.int64
+    g, w = got.to(wide), want.to(wide)
+    if not inexact[1]:
+        wrong = g != w
     else:
-        g, w = got.double(), want.double()
         if bool((g.isfinite() != w.isfinite()).any()):
             bad = (g.isfinite() != w.isfinite()).nonzero()
             at = tuple(bad[0].tolist())
             return (
                 f"{what} differs in where it is finite: {len(bad)} of {g.numel()} entries, first at {list(at)}: "
-                f"expected {show_value(w[at].item())}, got {show_value(g[at].item())}"
+                f"{_expected(w[at].item(), g[at].item())}"
             )
-        eps = max(
-            eps or 0.0, torch.finfo(want.dtype).eps, torch.finfo(got.dtype).eps if got.is_floating_point() else 0.0
-        )
+        got_eps = torch.finfo(got.dtype).eps if inexact[0] else 0.0
+        rtol = _rtol(n, max(eps or 0.0, torch.finfo(want.dtype).eps, min(got_eps, BF16_EPS)))
         finite = w.isfinite()
         size = w[finite].abs()
-        rtol = 4 * (1 + math.sqrt(n)) * eps
         slack = rtol * w.abs() + (rtol / 4 * size.max() if n > 1 and size.numel() else 0.0)
         wrong = torch.where(finite, (g - w).abs() > slack, ~((g == w) | (g.isnan() & w.isnan())))
     if not bool(wrong.any()):
         return None
     where = wrong.nonzero()[:SHOWN].tolist()
-    places = "; ".join(
-        f"at {p}: expected {show_value(want[tuple(p)].item())}, got {show_value(got[tuple(p)].item())}" for p in where
-    )
+    places = "; ".join(f"at {p}: {_expected(want[tuple(p)].item(), got[tuple(p)].item())}" for p in where)
     return f"{what} differs in {int(wrong.sum())} of {wrong.numel()} entries, {places}"
 
 
@@ -184,11 +224,20 @@ def show_value(v: Any) -> str:
     """A value as a report prints it: short, and never a student's own repr."""
     if isinstance(v, bool) or v is None:
         return str(v)
-    if isinstance(v, (int, float)):
+    if isinstance(v, int):
+        return str(v) if abs(v) < 10**30 else "an integer of more than 30 digits"
+    if isinstance(v, (float, complex)):
         return f"{v:.7g}"
     if isinstance(v, str):
         return repr(v[:80])
-    return _kind(v)
+    return _name(v) if isinstance(v, torch.dtype) else _kind(v)
+
+
+def _expected(want: Any, got: Any) -> str:
+    pair = show_value(want), show_value(got)
+    if pair[0] == pair[1] and isinstance(want, (float, complex)) and isinstance(got, (float, complex)):
+        pair = repr(want), repr(got)  # all digits where seven do not tell them apart
+    return f"expected {pair[0]}, got {pair[1]}"
 
 
 def _kind(v: Any) -> str:

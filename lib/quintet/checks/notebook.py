@@ -61,9 +61,10 @@ def _file() -> Path:
 def _load() -> dict:
     """What was remembered; a file that cannot be read counts as none, since it is only a convenience."""
     try:
-        rows = json.loads(_file().read_text())
-        return {str(k): {**r, "best": float(r["best"]), "last": float(r["last"])} for k, r in rows.items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        rows = json.loads(_file().read_text(encoding="utf-8"))
+        numbers = ("last", "best", "max")
+        return {str(k): {**{n: float(r[n]) for n in numbers}, "when": str(r["when"])} for k, r in rows.items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return {}
 
 
@@ -74,8 +75,12 @@ def _remember(result: checks.Result) -> None:
     rows[result.id] = {"last": result.points, "best": best, "max": result.max, "when": when}
     try:
         _file().parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=_file().parent, delete=False) as out:
+        with tempfile.NamedTemporaryFile("w", dir=_file().parent, delete=False, encoding="utf-8") as out:
             json.dump(rows, out, indent=1)
-        os.replace(out.name, _file())
+        try:
+            os.replace(out.name, _file())
+        except OSError:
+            os.unlink(out.name)
+            raise
     except OSError as error:
         print(f"Progress was not saved ({error.strerror}); the points above are right all the same.")

@@ -5,10 +5,19 @@ read.
 """
 
 import html
+import re
+import unicodedata
 
 from quintet.checks import Case, Misconception, Result
 
 MAX_MESSAGE = 1_200
+ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\))")  # a terminal's colours, links, titles
+
+
+def clean(said: str) -> str:
+    """What a student's code said, without what a reader cannot see: terminal escapes, control characters other than
+    newline and tab, marks that change the direction of writing, halves of surrogate pairs."""
+    return "".join(c for c in ESCAPES.sub("", said) if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs"))
 
 
 def text(result: Result, misconceptions: dict[str, Misconception]) -> str:
@@ -16,7 +25,7 @@ def text(result: Result, misconceptions: dict[str, Misconception]) -> str:
     for c in result.cases:
         lines.append(f"  {'✓' if c.passed else '✗'} {c.name} ({c.points:g})")
         if c.finding:
-            lines += ["      " + line for line in c.finding.message[:MAX_MESSAGE].splitlines()]
+            lines += ["      " + line for line in clean(c.finding.message)[:MAX_MESSAGE].splitlines()]
             if known := misconceptions.get(c.finding.misconception or ""):
                 lines += [f"      This looks like: {known.title}.", f"      {known.why}", f"      Read: {known.read}"]
     return "\n".join(lines)
@@ -36,7 +45,7 @@ def _case(c: Case, misconceptions: dict[str, Misconception]) -> str:
     mark, word = ("✓", "passed") if c.passed else ("✗", "failed")
     out = f'<li><span aria-label="{word}">{mark}</span> {html.escape(c.name)} ({c.points:g})'
     if c.finding:
-        message = html.escape(c.finding.message[:MAX_MESSAGE])
+        message = html.escape(clean(c.finding.message)[:MAX_MESSAGE])
         out += f'<pre style="white-space:pre-wrap;margin:.2em 0 .2em 1.4em">{message}</pre>'
         if known := misconceptions.get(c.finding.misconception or ""):
             out += (

@@ -1,8 +1,8 @@
 """The student's side: answers a check's questions about the objects in a namespace.
 
 `Host.handle(frame) -> frame` is the whole interface. A question is `[operation, argument, ...]`; the answer is
-`["ok", value]` or `["error", type name, message, traceback]`. It never raises: whatever student code does becomes an
-answer.
+`["ok", value]` or `["error", type name, message, traceback]`. It does not raise: whatever student code does becomes an
+answer. Only in the notebook itself a KeyboardInterrupt passes: there it is the user who wants the check to stop.
 """
 
 import functools
@@ -22,11 +22,18 @@ class Host:
 
     namespace: where the student's names live; looked up at each question, so that a cell run later counts.
     call_back: sends a packed `[callback id, args, kwargs]` to the check's side and returns the packed answer.
+    passes: exceptions that leave `handle`.
     """
 
-    def __init__(self, namespace: dict[str, Any], call_back: Callable[[bytes], bytes]):
+    def __init__(
+        self,
+        namespace: dict[str, Any],
+        call_back: Callable[[bytes], bytes],
+        passes: tuple[type[BaseException], ...] = (),
+    ):
         self.namespace = namespace
         self.call_back = call_back
+        self.passes = passes
         self.handles: list[Any] = []
 
     def handle(self, frame: bytes) -> bytes:
@@ -34,8 +41,10 @@ class Host:
             operation, *arguments = wire.unpack(frame, self._resolve)
             answer = ["ok", getattr(self, f"do_{operation}")(*arguments)]
             return wire.pack(answer, self._keep)
+        except self.passes:
+            raise
         except BaseException as error:  # noqa: BLE001 a student's code may raise anything, SystemExit included
-            return wire.pack(["error", type(error).__name__, _text(error), _traceback(error)], self._keep)
+            return wire.pack(["error", type_name(error), text(error), _traceback(error)], self._keep)
 
     # ---- plain data and handles
 
@@ -43,7 +52,7 @@ class Host:
         if isinstance(thing, _Kept):
             thing = thing.value
         self.handles.append(thing)
-        return {"r": [len(self.handles) - 1, type(thing).__name__[:80]]}
+        return {"r": [len(self.handles) - 1, type_name(thing)]}
 
     def _resolve(self, tree: dict) -> Any:
         if "r" in tree:
@@ -154,10 +163,15 @@ class _Kept:
         self.value = value
 
 
-def _text(error: BaseException) -> str:
+def type_name(thing: Any) -> str:
+    """The name of its class as it was written, past what a metaclass answers."""
+    return type.__getattribute__(type(thing), "__name__")[:80]
+
+
+def text(error: BaseException) -> str:
     try:
-        return str(error)[:TRACEBACK_CHARS]
-    except Exception:  # noqa: BLE001 a student's __str__ may raise too
+        return str.__getitem__(str(error), slice(TRACEBACK_CHARS))  # past what a subclass of str answers
+    except BaseException:  # noqa: BLE001 a student's __str__ may raise anything too
         return "(its message could not be read)"
 
 
@@ -166,5 +180,5 @@ def _traceback(error: BaseException) -> str:
         frames = traceback.extract_tb(error.__traceback__)
         lines = [f for f in frames if "quintet/student" not in f.filename.replace("\\", "/")]
         return "".join(traceback.format_list(lines[-6:]))[-TRACEBACK_CHARS:]
-    except Exception:  # noqa: BLE001 as above: the traceback holds student objects
+    except Exception:  # noqa: BLE001 the traceback holds a student's file names and sources
         return ""

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from quintet.student import wire
-from quintet.student.host import Host
+from quintet.student.host import TRACEBACK_CHARS, Host
 
 MAX_ITEMS = 100_000
 
@@ -57,13 +57,7 @@ class Unfit(StudentError, TypeError):
     """The answer cannot be used as the check needs it: an object where plain data was expected."""
 
 
-KINDS = {
-    "NotImplementedError": NotWritten,
-    "NameError": Missing,
-    "AttributeError": Missing,
-    "TimedOut": TimedOut,
-    "Died": Died,
-}
+KINDS = {"NotImplementedError": NotWritten, "NameError": Missing, "AttributeError": Missing}
 
 
 class Student:
@@ -73,6 +67,7 @@ class Student:
     def __init__(self, exchange: Callable[[bytes, float | None], bytes], seconds: float | None = None):
         self._exchange = exchange
         self._seconds = seconds
+        self._until: float | None = None  # when the call under way must have ended, with all that its callbacks ask
         self._callbacks: list[Callable] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -115,11 +110,20 @@ class Student:
 
     @contextlib.contextmanager
     def given(self, **functions: Callable) -> Iterator[None]:
+        first = len(self._callbacks)
         before = self._ask("replace", functions)
+        lent = range(first, len(self._callbacks))
         try:
             yield
-        finally:
+        except BaseException:
+            with contextlib.suppress(StudentError):  # what happened first is what is told
+                self._ask("restore", before)
+            raise
+        else:
             self._ask("restore", before)
+        finally:
+            for i in lent:  # a student who kept the function must not be able to ask it later on
+                self._callbacks[i] = _over
 
     @contextlib.contextmanager
     def within(self, seconds: float) -> Iterator[None]:
@@ -134,20 +138,30 @@ class Student:
     def _ask(self, operation: str, *arguments: Any) -> Any:
         frame = wire.pack([operation, *arguments], self._handle)
         start = time.monotonic()
-        reply = self._exchange(frame, self._seconds)
+        reply = self._timed(frame, start)
         if self._seconds is not None and time.monotonic() - start > self._seconds:
             raise TimedOut("TimedOut", f"the call took more than {self._seconds:g} s")
         try:
             match wire.unpack(reply, self._resolve):
                 case ["ok", value]:
                     return value
-                case ["error", "KeyboardInterrupt", *_]:
-                    raise KeyboardInterrupt
                 case ["error", str(kind), str(text), str(trace)]:
-                    raise KINDS.get(kind, StudentError)(kind[:80], text, trace)
+                    error = KINDS.get(kind, StudentError)
+                    raise error(kind[:80], text[:TRACEBACK_CHARS], trace[-TRACEBACK_CHARS:])
         except wire.WireError as error:
             raise Died("Died", f"the answer could not be read: {error}") from None
         raise Died("Died", "the answer was not an answer")
+
+    def _timed(self, frame: bytes, start: float) -> bytes:
+        seconds, until = self._seconds, self._until
+        if until is not None:
+            seconds = max(until - start, 0.001)
+        elif seconds is not None:
+            self._until = start + seconds
+        try:
+            return self._exchange(frame, seconds)
+        finally:
+            self._until = until
 
     def answer(self, frame: bytes) -> bytes:
         """Run a callback for the student's side; what a callback cannot use comes back to the student as a
@@ -155,6 +169,8 @@ class Student:
         try:
             callback, args, kwargs = wire.unpack(frame, self._resolve)
             reply = ["ok", self._callbacks[callback](*args, **kwargs)]
+        except (TimedOut, Died):
+            raise
         except Exception as error:  # noqa: BLE001 the arguments are the student's: whatever they break is told to them
             reply = ["error", f"this function was called with something it cannot use: {error}"[:500]]
         return wire.pack(reply, self._handle)
@@ -200,6 +216,8 @@ class Ref:
     def __len__(self) -> int:
         try:
             n = self._student._ask("len", self)
+        except (TimedOut, Died):
+            raise
         except StudentError as error:  # `list(ref)` asks for a length first and takes a TypeError for "none"
             raise Unfit(error.kind, error.text, error.trace) from None
         return n if type(n) is int and 0 <= n < 2**31 else self._refuse()
@@ -211,8 +229,9 @@ class Ref:
     def __enter__(self) -> Any:
         return self._student._ask("enter", self)
 
-    def __exit__(self, *_: object) -> None:
-        self._student._ask("exit", self)
+    def __exit__(self, kind: object, *_: object) -> None:
+        with contextlib.suppress(*[StudentError] if kind else []):  # what happened first is what is told
+            self._student._ask("exit", self)
 
     def __repr__(self) -> str:
         return f"<a student's {self._kind}>"
@@ -222,14 +241,20 @@ class Ref:
             "Unfit", f"got an object of type {self._kind} where plain data (a number, a list, a tensor) was expected"
         )
 
-    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __bool__ = __float__ = __int__ = __index__ = _refuse  # type: ignore
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __neg__ = __abs__ = (
-        _refuse
-    )
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __bool__ = __contains__ = __format__ = _refuse  # type: ignore
+    __float__ = __int__ = __index__ = __complex__ = __neg__ = __pos__ = __abs__ = __invert__ = __round__ = _refuse
+    __add__ = __sub__ = __mul__ = __matmul__ = __truediv__ = __floordiv__ = __mod__ = __divmod__ = __pow__ = _refuse
+    __radd__ = __rsub__ = __rmul__ = __rmatmul__ = __rtruediv__ = __rfloordiv__ = __rmod__ = __rdivmod__ = _refuse
+    __rpow__ = __and__ = __or__ = __xor__ = __rand__ = __ror__ = __rxor__ = __lshift__ = __rshift__ = _refuse
+    __rlshift__ = __rrshift__ = __setitem__ = __delitem__ = _refuse
+
+
+def _over(*_: Any, **__: Any) -> None:
+    raise TypeError("it was lent for one question only")
 
 
 def loopback(namespace: dict[str, Any]) -> Student:
     """A student in this process: the same packing, dispatch and unpacking as across a process border."""
-    host = Host(namespace, call_back=lambda frame: student.answer(frame))
+    host = Host(namespace, call_back=lambda frame: student.answer(frame), passes=(KeyboardInterrupt,))
     student = Student(lambda frame, seconds: host.handle(frame))
     return student

@@ -6,8 +6,8 @@ submission.
 FD is one end of a Unix socket pair, the grader holds the other. Each message on it brings one descriptor, the child's
 own socket to the grader; the reply is the child's process id. A child runs a notebook's cells in a bare IPython shell
 and answers a check's questions about its namespace (host.py); frames from it begin with `ANSWER` or, when a trusted
-function is called back, `CALLBACK`. The child ends when its socket closes. It trusts the grader; the grader trusts nothing that
-comes from it.
+function is called back, `CALLBACK`. The child ends when its socket closes. It trusts the grader; the grader trusts
+nothing that comes from it.
 """
 
 import gc
@@ -21,9 +21,10 @@ import sys
 import threading
 
 from quintet.student import wire
-from quintet.student.host import Host
+from quintet.student.host import Host, text, type_name
 
 ANSWER, CALLBACK = b"a", b"c"
+MAX_OUTPUT = 2_000_000  # characters of a cell's output that leave this process, per stream and per picture
 
 
 class Kernel(Host):
@@ -40,16 +41,16 @@ class Kernel(Host):
         with capture_output() as captured:
             result = self.shell.run_cell(source, store_history=True)
         outputs = []
-        for name, text in (("stdout", captured.stdout), ("stderr", captured.stderr)):
-            if text:
-                outputs.append({"output_type": "stream", "name": name, "text": text})
+        for name, said in (("stdout", captured.stdout[:MAX_OUTPUT]), ("stderr", captured.stderr[:MAX_OUTPUT])):
+            if said:
+                outputs.append({"output_type": "stream", "name": name, "text": said})
         for rich in captured.outputs:
-            data = {k: v for k, v in rich.data.items() if isinstance(v, str)}
+            data = {k: v for k, v in rich.data.items() if isinstance(v, str) and len(v) <= MAX_OUTPUT}
             outputs.append({"output_type": "display_data", "data": data, "metadata": {}})
         error = result.error_before_exec or result.error_in_exec
         if error is not None:
             trace = "".join(f["text"] for f in outputs if f.get("name") == "stdout")
-            kind = {"output_type": "error", "ename": type(error).__name__, "evalue": str(error), "traceback": [trace]}
+            kind = {"output_type": "error", "ename": type_name(error), "evalue": text(error), "traceback": [trace]}
             outputs = [o for o in outputs if o.get("name") != "stdout"] + [kind]
         return outputs
 

@@ -1,0 +1,90 @@
+"""Is the grader itself right? The bank of every lab, and a seeded sample of mutants."""
+
+import ast
+
+import pytest
+
+from quintet import checks
+from quintet_grading import audit, bank, mutants, run
+from quintet_grading.referee import labs, solution
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lab", labs())
+def test_the_bank_gets_the_grades_that_it_must(lab):
+    found = audit.audit(lab, quiet=True)
+    assert found.misses == []
+    assert found.blank == 0
+    assert found.total["right"] >= 3, "the reference and two other styles"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lab", labs())
+def test_a_sample_of_mutants_is_killed(lab):
+    found = audit.audit(lab, mutate=True, sample=16, quiet=True)
+    assert found.survivors == []
+    assert found.total["mutants"] == 16
+
+
+@pytest.mark.parametrize("lab", labs())
+def test_every_misconception_that_a_check_can_name_has_a_wrong_submission(lab):
+    cases = [c for c in bank.cases(lab) if c.kind == "wrong"]
+    ids = [id for id in map(run.check_id, run.read(solution(lab)).cells) if id]
+    known = {m for id in ids for m in checks.find(id).misconceptions()}
+    assert {c.misconception for c in cases} == known
+    assert all(c.name == c.misconception for c in cases)
+    assert {c.check for c in cases} <= set(ids)
+
+
+@pytest.mark.parametrize("lab", labs())
+def test_points_and_ids_agree_between_checks_and_cells(lab):
+    cells = [c for c in run.read(solution(lab)).cells if run.check_id(c)]
+    assert 4 <= len(cells) <= 7
+    for cell in cells:
+        found = checks.find(run.check_id(cell))
+        assert cell.metadata.nbgrader.points == found.points
+        assert cell.metadata.nbgrader.grade_id == found.id.replace("/", "-")
+
+
+@pytest.mark.parametrize("lab", labs())
+def test_a_lab_imports_only_what_it_may(lab):
+    allowed = {"check", "progress", "data", "measure", "show"}
+    for cell in run.read(solution(lab)).cells:
+        for node in ast.walk(ast.parse(cell.source)) if cell.cell_type == "code" else ():
+            if isinstance(node, ast.Import):
+                assert not any(a.name.startswith("quintet") for a in node.names)
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("quintet"):
+                parts = node.module.split(".")[1:] or [a.name for a in node.names]
+                assert set(parts[:1] if node.module != "quintet" else parts) <= allowed
+
+
+def test_mutants_change_one_thing_each_and_compile():
+    found = mutants.mutants(labs()[0])
+    assert len(found) >= 30
+    assert len({(m.cell, m.source) for m in found}) == len(found)
+    reference = {k: ast.unparse(ast.parse(v)) for k, v in bank.reference(labs()[0]).items()}
+    for m in found:
+        compile(m.source, m.cell, "exec")
+        assert m.source != reference[m.cell]
+        assert m.source.split(":\n", 1)[0] == reference[m.cell].split(":\n", 1)[0], "signatures are left alone"
+
+
+@pytest.mark.parametrize("lab", labs())
+def test_every_mutant_listed_as_equivalent_exists(lab):
+    assert set(mutants.equivalent(lab)) <= {(m.cell, m.change) for m in mutants.mutants(lab)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "# %% unscale\nx = 1\n",
+        '# /// case\n# about = "no check"\n# ///\n\n# %% unscale\nx = 1\n',
+        '# /// case\n# about = "x"\n# ///\n',
+    ],
+)
+def test_a_file_that_is_no_case_is_refused(tmp_path, text):
+    (tmp_path / "wrong").mkdir()
+    (tmp_path / "wrong" / "broken.py").write_text(text)
+    with pytest.raises(ValueError, match="broken.py"):
+        bank._read(tmp_path / "wrong" / "broken.py")

@@ -1,0 +1,315 @@
+"""From a folder of submissions to a gradebook: the child process, the referee, nbgrader's steps, `quintet grade`."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from nbgrader.api import Gradebook
+
+from quintet_grading import bank, grade, run
+from quintet_grading.referee import ROOT, course_key, nursery
+
+LAB = "2_1_amp"
+QUINTET = Path(sys.executable).parent / "quintet"
+
+
+def fixed(id: str) -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def hand_in(folder: Path, student: str, notebook) -> Path:
+    path = folder / student / LAB / f"{LAB}.ipynb"
+    path.parent.mkdir(parents=True)
+    path.write_text(notebook if isinstance(notebook, str) else nbformat.writes(notebook), encoding="utf-8")
+    return path
+
+
+def case(name: str) -> bank.Case:
+    return next(c for c in bank.cases(LAB) if c.name == name)
+
+
+def reference():
+    return bank.submission(LAB, case("reference"))
+
+
+def with_cell(source: str):
+    """The reference with one more cell, before the first step."""
+    notebook = reference()
+    at = next(i for i, c in enumerate(notebook.cells) if c.metadata.get("nbgrader", {}).get("grade_id") == "zeroed")
+    notebook.cells.insert(at, nbformat.v4.new_code_cell(source))
+    return notebook
+
+
+def judged(notebook, **limits) -> run.Verdict:
+    limits = run.Limits(**limits)
+    return run.judge(notebook, fixed, nursery(LAB), limits)
+
+
+# ---- the child
+
+
+def test_a_submission_cannot_see_checks_or_topics_and_its_own_check_calls_do_nothing():
+    verdict = judged(
+        with_cell(
+            "import sys\n"
+            "print([m for m in sys.modules if m.startswith('quintet.checks') or m == 'quintet.amp'], check('amp/zeroed'))"
+        )
+    )
+    printed = [o["text"] for c in verdict.notebook.cells if c.cell_type == "code" for o in c.outputs if "text" in o]
+    assert "[] None\n" in printed
+    assert verdict.points == verdict.max == 20
+
+
+def test_two_submissions_of_one_nursery_share_nothing():
+    assert judged(with_cell("import torch; torch.marked = 1")).points == 20
+    verdict = judged(with_cell("import torch; print(hasattr(torch, 'marked'))"))
+    assert any(o.get("text") == "False\n" for c in verdict.notebook.cells if c.cell_type == "code" for o in c.outputs)
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        ("import os; os._exit(0)", "ended"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "ended"),
+        ("while True: pass", "no answer within"),
+        ("import ctypes; ctypes.string_at(0)", "ended"),
+    ],
+)
+def test_a_submission_that_dies_or_hangs_keeps_what_it_has_and_says_why(bad, said):
+    notebook = reference()
+    at = next(i for i, c in enumerate(notebook.cells) if run.check_id(c) == "amp/unscale")
+    notebook.cells.insert(at + 1, nbformat.v4.new_code_cell(bad))
+    verdict = judged(notebook, cell_seconds=8.0)
+    assert said in verdict.reason
+    assert {r.id: r.points for r in verdict.results if r.points} == {"amp/zeroed": 2, "amp/unscale": 3}
+    assert judged(reference()).points == 20, "the next submission is not affected"
+
+
+def test_dying_inside_a_check_costs_the_rest_and_no_more():
+    cells = {"accumulate": "def accumulate(*args):\n    import os\n    os._exit(1)"}
+    verdict = judged(bank.submission(LAB, bank.Case("dies", "wrong", cells, "")))
+    assert "amp/accumulate" in verdict.reason
+    assert [r.points for r in verdict.results] == [2, 3, 3, 0, 0, 0]
+
+
+def test_an_error_in_one_cell_does_not_stop_the_notebook():
+    verdict = judged(with_cell("1 / 0"))
+    errors = [o for c in verdict.notebook.cells if c.cell_type == "code" for o in c.outputs if o.output_type == "error"]
+    assert [e.ename for e in errors] == ["ZeroDivisionError"]
+    assert verdict.points == 20 and not verdict.reason
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        "import sys; print('x', file=sys.stderr)",
+        "import warnings; warnings.warn('careful')",
+        "import numpy as np, torch, random; np.random.seed(3); torch.manual_seed(3); random.seed(3)",
+        "import os; os.write(1, b'from C'); os.write(2, b'from C')",
+        "print('y' * 5_000_000)",
+        "input = None",
+    ],
+)
+def test_noise_keeps_full_marks(noise):
+    verdict = judged(with_cell(noise))
+    assert verdict.points == 20
+    assert len(nbformat.writes(verdict.notebook)) < 2_000_000
+
+
+def test_every_test_cell_gets_a_number_that_nbgrader_reads_as_the_points_of_its_check():
+    from nbgrader.utils import determine_grade
+
+    notebook = judged(bank.submission(LAB, case("nan-missed"))).notebook
+    grades = {c.metadata.nbgrader.grade_id: determine_grade(c) for c in notebook.cells if run.check_id(c)}
+    assert grades.pop("amp-unscale") == (1.0, 3.0)
+    assert grades and all(got == most for got, most in grades.values())
+
+
+def test_seeds_are_secret_per_lab_and_check_and_the_same_for_everybody(tmp_path):
+    key = course_key(tmp_path / "key")
+    assert key == course_key(tmp_path / "key") and len(key) == 32
+    assert (tmp_path / "key").stat().st_mode & 0o077 == 0
+
+    def first(seeds, id):
+        return seeds(id).integers(2**60)
+
+    ours = run.secret_seeds(key, LAB)
+    assert first(ours, "amp/unscale") == first(run.secret_seeds(key, LAB), "amp/unscale")
+    others = [
+        first(ours, "amp/zeroed"),
+        first(run.secret_seeds(key, "2_2_x"), "amp/unscale"),
+        first(run.secret_seeds(b"x" * 32, LAB), "amp/unscale"),
+    ]
+    assert first(ours, "amp/unscale") not in others
+
+
+# ---- quintet grade
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory):
+    """A small class: one of each kind, with files that are no submissions among them."""
+    folder = tmp_path_factory.mktemp("course")
+    submitted = folder / "submitted"
+    for student, name in (("anna", "reference"), ("ben", "blank"), ("carl", "clip-before-unscale")):
+        hand_in(submitted, student, bank.submission(LAB, case(name)))
+    hand_in(submitted, "dora", "{ not json")
+    hand_in(submitted, "emil", nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")]))
+    renamed = hand_in(submitted, "fay", reference())
+    renamed.rename(renamed.with_name("mine.ipynb"))
+    linked = hand_in(submitted, "gus", "")
+    linked.unlink()
+    linked.symlink_to(submitted / "anna" / LAB / f"{LAB}.ipynb")
+    no_tests = reference()
+    no_tests.cells = [c for c in no_tests.cells if run.check_id(c) != "amp/unscale"]
+    hand_in(submitted, "hana", no_tests)
+    tampered = bank.submission(LAB, case("nan-missed"))
+    for cell in tampered.cells:
+        if run.check_id(cell) == "amp/unscale":
+            cell.source = "3.0"
+            cell.metadata.nbgrader.points = 30
+            cell.metadata.tags = ["skip-execution"]
+    hand_in(submitted, "ivo", tampered)
+    course = grade.Course(folder)
+    return course, {r["student"]: r for r in grade.grade(LAB, course)}
+
+
+def test_records_have_the_fixed_shape(graded):
+    _, records = graded
+    for r in records.values():
+        assert list(r) == ["student", "lab", "state", "score", "max_score", "manual_max", "checks", "seconds"]
+        assert (r["lab"], r["max_score"], r["manual_max"]) == (LAB, 20, 4)
+        assert all(sorted(c) == ["findings", "id", "max", "points"] for c in r["checks"])
+        assert sum(c["points"] for c in r["checks"]) == r["score"]
+    json.dumps(records)
+
+
+def test_grades_of_a_class(graded):
+    _, records = graded
+    got = {s: (r["state"], r["score"]) for s, r in records.items()}
+    assert got == {
+        "anna": ("graded", 20),
+        "ben": ("graded", 0),
+        "carl": ("graded", 16),
+        "dora": ("limited", 0),
+        "emil": ("limited", 0),
+        "fay": ("limited", 0),
+        "gus": ("limited", 0),
+        "hana": ("graded", 20),  # her deleted test cell came back
+        "ivo": ("graded", 18),  # his edits of it did not count
+    }
+    named = {c["id"]: {f["misconception"] for f in c["findings"]} for c in records["carl"]["checks"] if c["findings"]}
+    assert named == {"amp/finish_step": {"clip-before-unscale"}}
+    assert "not a readable notebook" in records["dora"]["checks"][0]["findings"][0]["message"]
+
+
+def test_the_gradebook_holds_the_same_scores_and_waits_for_the_written_answer(graded):
+    course, records = graded
+    with Gradebook(f"sqlite:///{course.folder}/gradebook.db", "quintet") as gradebook:
+        for student in ("anna", "ben", "carl", "hana", "ivo"):
+            submission = gradebook.find_submission(LAB, student)
+            assert submission.score == records[student]["score"]
+            assert submission.max_score == 24
+        written = [g for g in gradebook.find_submission(LAB, "anna").notebooks[0].grades if g.name == "amp-written"]
+        assert [g.max_score for g in written] == [4]
+
+
+def test_grading_again_gives_the_same(graded):
+    course, records = graded
+    again = {r["student"]: r for r in grade.grade(LAB, course)}
+    for student, r in records.items():
+        assert {**again[student], "seconds": 0} == {**r, "seconds": 0}
+
+
+@pytest.mark.slow
+def test_stock_nbgrader_in_grading_gives_the_same_scores(graded, tmp_path):
+    """generate_assignment, autograde, generate_feedback and export, as an instructor types them."""
+    course, records = graded
+    shutil.copytree(course.submitted_folder, tmp_path / "submitted", symlinks=True)
+    for student in ("dora", "gus"):  # what stock nbgrader stops for
+        shutil.rmtree(tmp_path / "submitted" / student)
+    shutil.copy(course.folder / "key", tmp_path / "key")
+    env = {**os.environ, "QUINTET_COURSE": str(tmp_path)}
+
+    def nbgrader(*words: str) -> None:
+        done = subprocess.run(
+            [Path(sys.executable).parent / "nbgrader", *words],
+            cwd=ROOT / "grading",
+            env=env,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+
+    before = (ROOT / "labs" / LAB / f"{LAB}.ipynb").read_bytes()
+    nbgrader("generate_assignment", LAB, "--force")
+    assert (ROOT / "labs" / LAB / f"{LAB}.ipynb").read_bytes() == before, "labs/ was not up to date"
+    for student in ("anna", "ben", "carl", "hana", "ivo"):
+        nbgrader("autograde", LAB, "--student", student)
+    nbgrader("generate_feedback", LAB, "--student", "carl")
+    page = (tmp_path / "feedback" / "carl" / LAB / f"{LAB}.html").read_text()
+    assert "the gradients were clipped before they were unscaled" in page
+    nbgrader("export", "--to", str(tmp_path / "grades.csv"))
+    assert (tmp_path / "grades.csv").read_text().count(LAB) >= 5
+    with Gradebook(f"sqlite:///{tmp_path}/gradebook.db", "quintet") as gradebook:
+        for student in ("anna", "ben", "carl", "hana", "ivo"):
+            assert gradebook.find_submission(LAB, student).score == records[student]["score"]
+
+
+# ---- the command line
+
+
+def quintet(*words: str, **extra) -> subprocess.CompletedProcess:
+    return subprocess.run([QUINTET, *words], capture_output=True, text=True, cwd=ROOT, timeout=300, **extra)
+
+
+def test_the_command_grades_a_folder_and_writes_json(tmp_path):
+    hand_in(tmp_path / "in", "carl", bank.submission(LAB, case("clip-before-unscale")))
+    out = tmp_path / "grades.json"
+    done = quintet(
+        "grade", LAB, "--submitted", str(tmp_path / "in"), "--db", f"sqlite:///{tmp_path}/g.db", "--json", str(out),
+        env={**os.environ, "QUINTET_COURSE": str(tmp_path / "course"), "COLUMNS": "200"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (record,) = json.loads(out.read_text())
+    assert (record["student"], record["score"]) == ("carl", 16)
+    assert "clip-before-unscale" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["grade", "9_9_nothing"], "known labs: 2_1_amp"),
+        (["audit", "9_9_nothing"], "known labs: 2_1_amp"),
+        (["grade", LAB, "--submitted", "/nowhere"], "there is no folder /nowhere"),
+        (["bench", "nothing"], "nothing"),
+        (["grade"], "LAB"),
+    ],
+)
+def test_wrong_usage_ends_in_one_sentence_and_exit_code_2(words, said, tmp_path):
+    done = quintet(*words, env={**os.environ, "QUINTET_COURSE": str(tmp_path)})
+    assert done.returncode == 2
+    assert said in done.stderr and "Traceback" not in done.stderr
+
+
+def test_an_empty_folder_is_said_to_be_empty(tmp_path):
+    done = quintet(
+        "grade", LAB, "--submitted", str(tmp_path), env={**os.environ, "QUINTET_COURSE": str(tmp_path / "c")}
+    )
+    assert done.returncode == 2 and f"expected STUDENT/{LAB}/{LAB}.ipynb" in done.stderr.replace("\n", " ")
+
+
+def test_missing_data_is_our_fault_and_never_a_zero(tmp_path):
+    """The lab's set-up cell cannot load its data: that must not become a grade."""
+    hand_in(tmp_path / "in", "anna", reference())
+    done = quintet(
+        "grade", LAB, "--submitted", str(tmp_path / "in"),
+        env={**os.environ, "QUINTET_COURSE": str(tmp_path / "course"), "QUINTET_CACHE": str(tmp_path / "empty")},
+    )  # fmt: skip
+    assert done.returncode == 2 and "make data" in done.stderr

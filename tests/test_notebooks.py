@@ -1,0 +1,146 @@
+"""Lectures run as stored, labs are what solutions generate, and both keep their budgets."""
+
+import re
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+
+from quintet_grading import notebooks
+from quintet_grading.referee import ROOT, labs
+
+LECTURES = notebooks.lectures()
+
+
+def peak_memory(stop: threading.Event, peak: list[int]) -> None:
+    """Largest memory of this process's descendants together, sampled."""
+    while not stop.wait(0.2):
+        total = 0
+        for process in psutil.Process().children(recursive=True):
+            try:
+                total += process.memory_info().rss
+            except psutil.Error:  # it ended between the listing and the look
+                continue
+        peak[0] = max(peak[0], total)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", LECTURES, ids=lambda p: p.stem)
+def test_a_lecture_runs_in_its_budget_silently(path):
+    budget = nbformat.read(path, as_version=4).metadata.quintet.budget
+    assert budget.seconds <= 60 and budget.memory_gb <= 4
+    stop, peak = threading.Event(), [0]
+    watcher = threading.Thread(target=peak_memory, args=(stop, peak))
+    watcher.start()
+    start = time.monotonic()
+    try:
+        done = notebooks.execute(path)
+    finally:
+        seconds = time.monotonic() - start
+        stop.set()
+        watcher.join()
+    print(f"{path.stem}: {seconds:.0f} s, {peak[0] / 1e9:.1f} GB")
+    outputs = [o for c in done.cells if c.cell_type == "code" for o in c.outputs]
+    assert [o.text for o in outputs if o.get("name") == "stderr"] == []
+    assert peak[0] > 0 and peak[0] < budget.memory_gb * 1e9
+    assert seconds < budget.seconds
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", LECTURES, ids=lambda p: p.stem)
+def test_marked_outputs_of_a_lecture_are_reproduced(path):
+    assert "NBVAL_CHECK_OUTPUT" in path.read_text(encoding="utf-8")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "no:cacheprovider",
+            "--nbval-lax",
+            "-q",
+            "-x",
+            str(path),
+            "--rootdir",
+            str(path.parent),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.parametrize("path", LECTURES, ids=lambda p: p.stem)
+def test_a_lecture_is_stored_executed_with_alt_texts(path):
+    notebook = nbformat.read(path, as_version=4)
+    code = [c for c in notebook.cells if c.cell_type == "code"]
+    assert [c.execution_count for c in code] == list(range(1, len(code) + 1)), "executed in order, in one go"
+    outputs = [o for c in code for o in c.outputs]
+    assert not [o for o in outputs if o.output_type == "error" or o.get("name") == "stderr"]
+    pages = ["".join(o.data["text/html"]) for o in outputs if "text/html" in o.get("data", {})]
+    images = [tag for page in pages for tag in re.findall(r"<img\b[^>]*>", page)]
+    assert images and all(re.search(r'alt="[^"]{20,}"', tag) for tag in images)
+    assert not [o for o in outputs if "image/png" in o.get("data", {})], "a picture without alt text: use show.picture"
+
+
+@pytest.mark.parametrize("path", LECTURES, ids=lambda p: p.stem)
+def test_a_lecture_keeps_the_house_rules(path):
+    notebook = nbformat.read(path, as_version=4)
+    parameters = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    assert len(parameters) == 1 and all(name in parameters[0].source for name in ("SCALE", "DEVICE", "SEED"))
+    text = "\n".join(c.source for c in notebook.cells)
+    assert not re.search(r"^\s*[!%]\s*pip|pip install", text, re.MULTILINE), "no install cells"
+    assert re.search(r"[\u4e00-\u9fff]", text), "Chinese terms beside English ones"
+    assert f"labs/{path.stem}" in text, "a lecture leads to its lab"
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert len(cell.source.splitlines()) <= 40, cell.id
+        assert re.fullmatch(r"[a-z0-9-]+", cell.id) and not re.fullmatch(r"[0-9a-f]{8}", cell.id), (
+            "ids are readable and stable"
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lab", labs())
+def test_labs_are_what_solutions_generate(lab, tmp_path):
+    made = notebooks.generate(lab, tmp_path)
+    for path in sorted(p for p in made.rglob("*") if p.is_file()):
+        kept = ROOT / "labs" / lab / path.relative_to(made)
+        assert kept.read_bytes() == path.read_bytes(), f"{path.name} is out of date: run make labs"
+
+
+@pytest.mark.parametrize("lab", labs())
+def test_a_released_lab_shows_no_solution_and_raises_where_code_is_asked(lab):
+    text = (ROOT / "labs" / lab / f"{lab}.ipynb").read_text(encoding="utf-8")
+    assert not re.search("BEGIN SOLUTION|BEGIN HIDDEN|MARK SCHEME", text)
+    for cell in nbformat.reads(text, as_version=4).cells:
+        if cell.cell_type == "code":
+            assert not cell.outputs
+            if cell.metadata.get("nbgrader", {}).get("solution"):
+                assert "raise NotImplementedError" in cell.source
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lab", labs())
+def test_a_solved_lab_runs_in_its_budget_with_full_marks_in_stock_jupyter(lab, tmp_path, monkeypatch):
+    """What a student sees: every self-check full, nothing on stderr, and stock nbgrader reads full marks from it."""
+    from nbgrader.utils import determine_grade, is_grade
+
+    monkeypatch.setenv("QUINTET_STATE", str(tmp_path))
+    path = Path(ROOT / "solutions" / lab / f"{lab}.ipynb")
+    budget = nbformat.read(path, as_version=4).metadata.quintet.budget
+    start = time.monotonic()
+    done = notebooks.execute(path)
+    seconds = time.monotonic() - start
+    outputs = [o for c in done.cells if c.cell_type == "code" for o in c.outputs]
+    assert [o.text for o in outputs if o.get("name") == "stderr"] == []
+    for cell in done.cells:
+        if is_grade(cell) and cell.cell_type == "code":
+            got, most = determine_grade(cell)
+            assert got == most, cell.source
+    assert seconds < budget.seconds + 30, "60 s of compute, and the start of a kernel with its imports"
