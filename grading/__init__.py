@@ -2,7 +2,7 @@
 
 
 class Refusal(Exception):
-    """What was asked cannot be done as it is; the message is one sentence with the remedy. The command line shows it alone."""
+    """What was asked cannot be done as it is. A user is shown the message: one sentence with the remedy."""
 
 
 class GradingFault(Refusal):

@@ -116,10 +116,8 @@ def bench(
     """Ours against peers, interleaved in one run."""
     from quintet_grading import bench
 
-    try:
-        rows = bench.run(names or [])
-    except LookupError as error:
-        raise Refusal(error.args[0]) from None
+    with out.status("timing") as status:
+        rows = bench.run(names or [], progress=lambda name: status.update(f"timing {name}"))
     out.print(bench.table(rows))
     _write(json_file, rows)
     raise SystemExit(1 if any(r["bar"] is not None and r["ratio"] < r["bar"] for r in rows) else 0)

@@ -113,7 +113,7 @@ def grade(lab: str, course: Course, done=lambda student: None) -> list[dict]:
     solution(lab)
     names = students(course, lab)
     if not names:
-        raise FileNotFoundError(
+        raise Refusal(
             f"no submission of {lab} in {course.submitted_folder}: expected STUDENT/{lab}/{lab}.ipynb there"
         )
     _canary(lab)

@@ -48,7 +48,8 @@ def page(records: list[dict], path: Path, links: dict[str, str]) -> None:
         bar = f'<meter min="0" max="{r["max_score"]:g}" value="{r["score"]:g}" aria-label="score">{percent(r)}</meter>'
         rows.append(
             f"<tr><th scope=row>{name}</th><td>{r['lab']}</td><td>{r['state']}</td>"
-            f"<td class=n>{r['score']:g} of {r['max_score']:g}</td><td>{bar} {percent(r)}</td><td>{why}</td></tr>"
+            f"<td class=n>{r['score']:g} of {r['max_score']:g}</td><td class=n>{bar} {percent(r)}</td>"
+            f"<td>{why}</td></tr>"
         )
     head = "".join(
         f"<th scope=col>{h}</th>" for h in ("student", "lab", "state", "score", "", "where points were lost, and why")

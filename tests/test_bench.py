@@ -9,7 +9,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from quintet_grading import bench
+from quintet_grading import Refusal, bench
 
 TOY = """
     import torch
@@ -73,7 +73,7 @@ def test_names_and_topics_select_each_row_once(topics):
 
 def test_an_unknown_name_names_the_known_ones(topics):
     topics(toy=TOY)
-    with pytest.raises(LookupError, match="no bench is called sum-by-hand; there are: toy, toy/sum-by-hand, ") as error:
+    with pytest.raises(Refusal, match="no bench is called sum-by-hand; there are: toy, toy/sum-by-hand, ") as error:
         bench.run(["sum-by-hand", "toy"])
     assert all(name in str(error.value) for name in NAMES)
 
@@ -86,7 +86,7 @@ def test_two_different_computations_are_not_compared(topics):
 
 def test_a_missing_peer_says_what_to_install(topics):
     topics(lone=TOY.replace("x = torch.ones(50)", "import a_peer_nobody_has"))
-    with pytest.raises(RuntimeError, match="lone/sum-by-hand .* needs a_peer_nobody_has: uv pip install"):
+    with pytest.raises(Refusal, match="lone/sum-by-hand .* needs a_peer_nobody_has: run `make setup`"):
         bench.run(["lone/sum-by-hand"])
 
 

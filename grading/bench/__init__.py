@@ -27,6 +27,7 @@ from rich import box
 from rich.table import Table
 
 from quintet import measure
+from quintet_grading import Refusal
 
 Side = Callable[[], Any]
 
@@ -76,19 +77,19 @@ def known() -> list[Bench]:
 
 
 def select(names: Iterable[str]) -> list[Bench]:
-    """The rows with these names or of these topics, each once; all for no names. LookupError for any other name."""
+    """The rows with these names or of these topics, each once; all for no names. Refusal for any other name."""
     names, rows = set(names), known()
     unknown = names - {b.name for b in rows} - {b.topic for b in rows}
     if unknown:
         there = ", ".join([*sorted({b.topic for b in rows}), *(b.name for b in rows)])
-        raise LookupError(f"no bench is called {', '.join(sorted(unknown))}; there are: {there}")
+        raise Refusal(f"no bench is called {', '.join(sorted(unknown))}; there are: {there}")
     return [b for b in rows if not names or {b.name, b.topic} & names]
 
 
 def run(names: Iterable[str] = (), progress: Callable[[str], object] = lambda name: None) -> list[Row]:
     """Time the rows that `names` select. progress: called with a row's name before it starts.
 
-    Raises LookupError for an unknown name, RuntimeError where a peer is not installed, and what `agree` raises.
+    Raises Refusal for an unknown name or where a peer is not installed, and what `agree` raises.
     """
     rows = []
     for b in select(names):
@@ -101,8 +102,8 @@ def _timed(b: Bench) -> Row:
     try:
         ours, theirs = b.setup()
     except ModuleNotFoundError as missing:
-        remedy = "uv pip install -e '.[bench,edge]'"
-        raise RuntimeError(f"{b.name} is timed beside {b.peer}, which needs {missing.name}: {remedy}") from missing
+        text = f"{b.name} is timed beside {b.peer}, which needs {missing.name}: run `make setup`"
+        raise Refusal(text) from missing
     with _threads(b.threads):
         b.agree(ours(), theirs())
         candidates = {"ours": ours, "peer": theirs}

@@ -147,7 +147,7 @@ def run(id: str, student: Student, rng: np.random.Generator) -> Result:
     try:
         found.function(student, rng)
     except (Mismatch, StudentError) as error:
-        rest = found.points - sum(c.points for c in result.cases)
+        rest = max(found.points - sum(c.points for c in result.cases), 0.0)
         result.cases.append(Case("the rest of the step", rest, False, _finding(error)))
     finally:
         _running.reset(token)

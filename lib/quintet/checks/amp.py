@@ -150,7 +150,7 @@ def _normal(rng: np.random.Generator, *shape: int, scale: float = 1.0) -> torch.
 
 @check("amp/zeroed", points=2)
 def zeroed(student: Student, rng: np.random.Generator) -> None:
-    """zeroed(grads, scale, dtype): share of the nonzero entries, over all tensors, that become zero in `dtype` once scaled."""
+    """zeroed(grads, scale, dtype) -> share of all nonzero entries that drown in `dtype` once scaled."""
 
     def make(rng):
         sizes = [(40, 7), (11,), (3, 5, 2)]
@@ -417,16 +417,22 @@ def finish_step(student: Student, rng: np.random.Generator) -> None:
     def divided(grads, by=scale):
         return [g / by for g in grads]
 
-    def ask(weights, *steps, interval=2000):
-        """The student's weights, learning rate and last answer after calls with these scaled gradients."""
+    def ask(weights, grads, interval=2000, before=None):
+        """The student's weights, learning rate and answer for these scaled gradients.
+
+        before: gradients of a step that the check takes itself, so that there is momentum.
+        """
         model = student.lib("torch.nn.Linear", 4, 3)
         model.load_state_dict({"weight": weights[0], "bias": weights[1]})
         optimizer = student.lib("torch.optim.SGD", model.parameters(), lr=LR, momentum=0.9)
         scheduler = student.lib("torch.optim.lr_scheduler.StepLR", optimizer, step_size=1, gamma=GAMMA)
+        if before is not None:
+            given.put_gradients(model, before)
+            optimizer.step()
+            scheduler.step()
+        given.put_gradients(model, grads)
         with student.given(unscale=_unscale, next_scale=_next_scale):
-            for grads in steps:
-                given.put_gradients(model, grads)
-                answer = student.finish_step(model, optimizer, scheduler, scale, streak, max_norm, interval)
+            answer = student.finish_step(model, optimizer, scheduler, scale, streak, max_norm, interval)
         state = student.state(model)
         return [state["weight"], state["bias"]], student.at(optimizer, "param_groups.0.lr"), answer
 
@@ -459,18 +465,19 @@ def finish_step(student: Student, rng: np.random.Generator) -> None:
             hit = [g.clone() for g in grads]
             hit[0][1, 2] = bad
             skipped = (scale * 0.5, 0, False)
-            first, bad_grads = clipped(divided(grads)), divided(hit)
+            first, bad_grads = divided(grads), divided(hit)
             mended = [torch.nan_to_num(g, 0.0, 0.0, 0.0) for g in bad_grads]
             zeros = [torch.zeros(s) for s in shapes]
             spoilt = [after(weights, first, g) for g in (clipped(bad_grads), bad_grads)]
             drifted = [after(weights, first, g) for g in (zeros, mended, clipped(mended))]
+            still = after(weights, first)
             near(
-                ask(weights, grads, hit),
-                (right, LR * GAMMA, skipped),
+                ask(weights, hit, before=first),
+                (still, LR * GAMMA, skipped),
                 suspects={
                     "stepped-in-spite-of-inf": Either([(w, ANY, ANY) for w in spoilt]),
                     "skipped-by-zeroing": Either([(w, ANY, ANY) for w in drifted]),
-                    "scheduler-on-skipped-step": (right, LR * GAMMA**2, skipped),
+                    "scheduler-on-skipped-step": (still, LR * GAMMA**2, skipped),
                 },
                 what=f"(weights, learning rate, answer) after a step with {bad}",
                 eps=eps,

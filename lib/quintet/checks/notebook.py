@@ -1,10 +1,12 @@
 """`check("topic/step")` and `progress()` as a notebook calls them.
 
 `check` shows a report and returns the points as a plain number: the cell's numeric result is what nbgrader reads as
-partial credit. Nothing goes to stderr. Where student code runs while it is graded, the runner replaces this `check` by
+partial credit. Nothing goes to stderr, which nbgrader would take for a failure: a student's warnings show up in the
+cell's output. Where student code runs while it is graded, the runner replaces this `check` by
 one that does nothing: there the referee judges (grading/run.py).
 """
 
+import contextlib
 import datetime
 import json
 import os
@@ -29,7 +31,8 @@ def check(id: str) -> float:
     shell = get_ipython()
     namespace = shell.user_ns if shell is not None else sys._getframe(1).f_globals
     known = checks.find(id).misconceptions()
-    result = checks.run(id, loopback(namespace), checks.public_rng(id))
+    with contextlib.redirect_stderr(sys.stdout):
+        result = checks.run(id, loopback(namespace), checks.public_rng(id))
     display(show.Piece(report.as_html(result, known), report.text(result, known)))
     _remember(result)
     return float(result.points)

@@ -165,7 +165,7 @@ class _Kept:
 
 def type_name(thing: Any) -> str:
     """The name of its class as it was written, past what a metaclass answers."""
-    return type.__getattribute__(type(thing), "__name__")[:80]
+    return type.__dict__["__name__"].__get__(type(thing))[:80]
 
 
 def text(error: BaseException) -> str:

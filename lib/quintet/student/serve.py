@@ -1,9 +1,8 @@
-"""The process that student code runs in: a nursery that has imported the heavy libraries and forks one child a
-submission.
+"""The process that student code runs in: a nursery imports the heavy libraries and forks one child a submission.
 
-    python -m quintet.student.serve FD MODULE...
+    python -m quintet.student.serve FD BYTES MODULE...
 
-FD is one end of a Unix socket pair, the grader holds the other. Each message on it brings one descriptor, the child's
+FD is one end of a Unix socket pair, the grader holds the other; BYTES caps a child's private memory (0: no cap). Each message on it brings one descriptor, the child's
 own socket to the grader; the reply is the child's process id. A child runs a notebook's cells in a bare IPython shell
 and answers a check's questions about its namespace (host.py); frames from it begin with `ANSWER` or, when a trusted
 function is called back, `CALLBACK`. The child ends when its socket closes. It trusts the grader; the grader trusts

@@ -69,7 +69,8 @@ def pack(value: Any, handle: Callable[[Any], dict]) -> bytes:
             if type(v) in (torch.Tensor, torch.nn.Parameter) and v.layout == torch.strided and not v.is_meta:
                 dtype = str(v.dtype).removeprefix("torch.")
                 if dtype in TENSOR_DTYPES:
-                    flat = v.detach().cpu().resolve_conj().resolve_neg().contiguous().reshape(-1)
+                    flat = v.detach().cpu().resolve_conj().resolve_neg().contiguous()
+                    flat = flat.as_strided((v.numel(),), (1,))  # a size of 1 or 0 may have any stride and be contiguous
                     return {"T": [dtype, list(v.shape), buffer(flat.view(torch.uint8).numpy().tobytes())]}
         return handle(v)
 
