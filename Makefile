@@ -3,7 +3,7 @@
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data lock lab lectures labs demo test test-fast lint audit bench measure gpu clean
+.PHONY: help setup data lock lab lectures labs demo test test-fast lint audit bench measure readme gpu clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,9 @@ test-fast: data ## run the tests that take under two minutes together
 
 gpu: data ## run the tests that need a GPU
 	@$(PY) -m pytest -m gpu -rs $(ARGS)
+
+readme: setup ## write the claims table into README.md
+	@$(PY) -m quintet_grading.notebooks readme
 
 lint: setup ## check style and who imports whom
 	@.venv/bin/ruff check --quiet .

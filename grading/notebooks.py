@@ -1,6 +1,6 @@
-"""The course's own notebooks: execute the lectures, generate the labs, run the studies.
+"""What is made from sources: lectures executed, labs generated, studies run, the README's claims table.
 
-python -m quintet_grading.notebooks lectures|labs|measure
+`python -m quintet_grading.notebooks lectures|labs|measure|readme`
 """
 
 import os
@@ -14,6 +14,7 @@ import nbformat
 import papermill
 from nbformat import NotebookNode
 
+from quintet import claims
 from quintet_grading import grade
 from quintet_grading.referee import ROOT, labs
 
@@ -59,6 +60,14 @@ def generate(lab: str, folder: Path) -> Path:
     return folder / lab
 
 
+def with_claims(readme: str) -> str:
+    """The README with the ledger's table between its two marks."""
+    begin, end = "<!-- claims -->", "<!-- /claims -->"
+    before, rest = readme.split(begin)
+    _, after = rest.split(end)
+    return f"{before}{begin}\n{claims.markdown().strip()}\n{end}{after}"
+
+
 def main(task: str) -> None:
     match task:
         case "lectures":
@@ -77,8 +86,11 @@ def main(task: str) -> None:
             for script in sorted((ROOT / "lectures").glob("*/*_study.py")):
                 print(f"running {script.relative_to(ROOT)}", flush=True)
                 subprocess.run([sys.executable, script], check=True)
+        case "readme":
+            readme = ROOT / "README.md"
+            readme.write_text(with_claims(readme.read_text(encoding="utf-8")), encoding="utf-8")
         case _:
-            print("expected lectures, labs or measure", file=sys.stderr)
+            print("expected lectures, labs, measure or readme", file=sys.stderr)
             raise SystemExit(2)
 
 

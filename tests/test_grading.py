@@ -5,10 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nbformat
 import numpy as np
+import psutil
 import pytest
 from nbgrader.api import Gradebook
 
@@ -96,6 +98,34 @@ def test_dying_inside_a_check_costs_the_rest_and_no_more():
     verdict = judged(bank.submission(LAB, bank.Case("dies", "wrong", cells, "")))
     assert "amp/accumulate" in verdict.reason
     assert [r.points for r in verdict.results] == [2, 3, 3, 0, 0, 0]
+
+
+def test_a_killed_grader_leaves_no_process(tmp_path):
+    """SIGKILL in the middle of an endless cell: the nursery and its children end too."""
+    script = (
+        "import sys\n"
+        "from quintet_grading import run\n"
+        "nursery = run.Nursery([])\n"
+        "child = nursery.child()\n"
+        "print(nursery._process.pid, child.pid, flush=True)\n"
+        "child.run('while True: pass')\n"
+    )
+    grader = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    pids = [int(p) for p in grader.stdout.readline().split()]
+    assert len(pids) == 2 and all(psutil.pid_exists(p) for p in pids)
+    grader.kill()
+    grader.wait()
+    deadline = time.monotonic() + 20
+    while any(_alive(p) for p in pids) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(_alive(p) for p in pids)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_an_error_in_one_cell_does_not_stop_the_notebook():
@@ -196,7 +226,7 @@ def test_grades_of_a_class(graded):
     assert got == {
         "anna": ("graded", 20),
         "ben": ("graded", 0),
-        "carl": ("graded", 16),
+        "carl": ("graded", 18),
         "dora": ("limited", 0),
         "emil": ("limited", 0),
         "fay": ("limited", 0),
@@ -205,7 +235,7 @@ def test_grades_of_a_class(graded):
         "ivo": ("graded", 18),  # his edits of it did not count
     }
     named = {(c["id"], f["misconception"]) for c in records["carl"]["checks"] for f in c["findings"]}
-    assert named == {("amp/finish_step", "clip-before-unscale"), ("amp/finish_step", None)}
+    assert named == {("amp/finish_step", "clip-before-unscale")}
     assert "not a readable notebook" in records["dora"]["checks"][0]["findings"][0]["message"]
 
 
@@ -278,7 +308,7 @@ def test_the_command_grades_a_folder_and_writes_json(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     (record,) = json.loads(out.read_text())
-    assert (record["student"], record["score"]) == ("carl", 16)
+    assert (record["student"], record["score"]) == ("carl", 18)
     assert "clip-before-unscale" in done.stdout
 
 

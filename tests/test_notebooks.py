@@ -105,6 +105,11 @@ def test_a_lecture_keeps_the_house_rules(path):
         )
 
 
+def test_the_readme_shows_the_ledger():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert notebooks.with_claims(text) == text, "out of date: run make readme"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("lab", labs())
 def test_labs_are_what_solutions_generate(lab, tmp_path):

@@ -27,6 +27,7 @@ from quintet.student.host import TRACEBACK_CHARS
 from quintet.student.proxy import MAX_ITEMS
 from quintet_grading import run
 
+torch.set_num_threads(1)  # small tensors; the machine may be shared
 quick = settings(max_examples=60, deadline=None)
 Point = namedtuple("Point", "x y")
 
@@ -113,8 +114,16 @@ def test_numbers_and_strings_at_the_edge_arrive_as_they_were(value):
 @quick
 @given(arrays, st.data())
 def test_arrays_of_every_plain_dtype_byte_order_shape_and_stride_arrive_as_they_were(array, data):
-    view = data.draw(st.sampled_from([array, array.T, array[..., ::2] if array.ndim else array, array[::-1].copy()[::-1]
-                                      if array.ndim else array]))
+    view = data.draw(
+        st.sampled_from(
+            [
+                array,
+                array.T,
+                array[..., ::2] if array.ndim else array,
+                array[::-1].copy()[::-1] if array.ndim else array,
+            ]
+        )
+    )
     assert equal(travelled(view), np.array(view))
 
 
@@ -179,7 +188,13 @@ def test_what_travelled_shares_no_memory_with_what_was_sent():
     assert got[0].flags.writeable
 
 
-def test_packing_refuses_what_is_too_deep_endless_or_too_large():
+@pytest.fixture
+def small_caps(monkeypatch):
+    monkeypatch.setattr(wire, "MAX_BYTES", 2**20)
+    monkeypatch.setattr(wire, "MAX_HEADER", 2**16)
+
+
+def test_packing_refuses_what_is_too_deep_endless_or_too_large(small_caps):
     deep = []
     for _ in range(wire.MAX_DEPTH + 1):
         deep = [deep]
@@ -210,7 +225,6 @@ HOSTILE = {
     "one byte more": good + b"\0",
     "huge header length": wire.HEAD.pack(2**63, 0) + b"{}",
     "lengths that wrap around 2^64": wire.HEAD.pack(2**64 - 1, 3) + b"{}",
-    "header over its cap": wire.HEAD.pack(wire.MAX_HEADER + 1, 0) + b" " * (wire.MAX_HEADER + 1),
     "not JSON": wire.HEAD.pack(4, 0) + b"}{,:",
     "not text": wire.HEAD.pack(4, 0) + b"\xff\xfe\xff\xff",
     "pickle": wire.HEAD.pack(len(pickle.dumps([1])), 0) + pickle.dumps([1]),
@@ -308,9 +322,12 @@ def test_nesting_is_refused_from_the_documented_depth_on():
             wire.unpack(nested(depth), no_handle)
 
 
-def test_a_frame_over_the_cap_is_refused_even_when_its_lengths_are_true():
-    with pytest.raises(wire.WireError, match="length"):
-        wire.unpack(wire.HEAD.pack(2, wire.MAX_BYTES) + b"{}" + bytes(wire.MAX_BYTES), no_handle)
+def test_a_frame_over_a_cap_is_refused_even_when_its_lengths_are_true(small_caps):
+    head = wire.MAX_BYTES // 2
+    for large in (frame({"b": 0}, [bytes(wire.MAX_BYTES)]), frame("a" * wire.MAX_HEADER)):
+        with pytest.raises(wire.WireError, match="length"):
+            wire.unpack(large, no_handle)
+    assert len(wire.unpack(frame({"b": 0}, [bytes(head)]), no_handle)) == head, "below the caps it passes"
 
 
 def value_or_wire_error(data: bytes) -> None:
@@ -324,7 +341,7 @@ def value_or_wire_error(data: bytes) -> None:
 
 
 RICH = [1.5, "é", None, {"a": (1, 2), ("b", 3): [True]}, b"xyz", slice(1, None, 2), torch.ones(3, 2),
-        torch.tensor(True), np.arange(5), np.float32(2), torch.bfloat16, torch.ones(2, dtype=torch.complex64)]  # fmt: skip
+        torch.tensor(True), np.arange(5), np.float32(2), torch.bfloat16, torch.ones(2) * 1j]  # fmt: skip
 
 
 @settings(max_examples=1500, deadline=None)
@@ -1064,11 +1081,11 @@ def test_a_frame_that_never_ends_meets_the_clock(children):
 def test_a_cells_output_and_error_are_bounded_before_they_leave_the_child(children):
     child = children("")
     assert child.run("1 + 1")[-1]["data"]["text/plain"] == "2"
-    (stream,) = child.run("print('x' * 50_000_000)")
+    (stream,) = child.run("print('x' * 5_000_000)")
     assert stream["name"] == "stdout" and len(stream["text"]) == 2_000_000
     outputs = child.run("class Silent(Exception):\n    def __str__(self): raise ValueError('no')\nraise Silent")
     assert outputs[-1]["output_type"] == "error"
-    (outputs,) = child.run("raise KeyboardInterrupt('x' * 50_000_000)")
+    (outputs,) = child.run("raise KeyboardInterrupt('x' * 5_000_000)")
     assert outputs["ename"] == "KeyboardInterrupt" and len(outputs["evalue"]) <= TRACEBACK_CHARS
     child.run("raise SystemExit")
     assert child.student.has("Silent"), "the child lives on"

@@ -47,7 +47,8 @@ CONFIGS = {
     "fp16 unscaled, weight 1": ("fp16", None, 1.0),  # the control: nothing engineered, nothing lost?
 }
 
-# model: (pixels, batch, rounds, formats to compare with fp32). fp16 on the smallest net alone: it has no native kernels here.
+# model: (pixels, batch, rounds, formats to compare with fp32). fp16 on the smallest net alone: without native kernels
+# it is too slow for more.
 SPEED = {
     "small ResNet": (28, 32, 20, ("bf16", "fp16")),
     "resnet18": (64, 16, 20, ("bf16",)),
@@ -115,7 +116,9 @@ def memory() -> dict[str, Any]:
     for name, pixels, batch in track(COUNTED, "count   "):
         row: dict[str, Any] = {"model": name, "pixels": pixels, "batch": batch}
         for dtype in ("fp32", "bf16"):
-            with FakeTensorMode():  # shapes and dtypes without the memory: what would be saved, counted and not allocated
+            with (
+                FakeTensorMode()
+            ):  # shapes and dtypes without the memory: what would be saved, counted and not allocated
                 model, channels = build(name)
                 x, y = torch.empty(batch, channels, pixels, pixels), torch.zeros(batch, dtype=torch.long)
                 row[dtype] = saved(model, x, y, dtype)
@@ -156,7 +159,7 @@ def gradients(model: nn.Module) -> Tensor:
 
 
 def nonzero_in_fp32(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-    """Which entries an fp32 backward pass fills. The rest is zero by structure: kernel rims that only ever see padding."""
+    """Which entries an fp32 backward pass fills. The rest is zero by structure: kernel rims that only see padding."""
     nn.functional.cross_entropy(model(x), y).backward()
     mask = gradients(model) != 0
     model.zero_grad(set_to_none=True)
@@ -188,7 +191,14 @@ def training() -> list[dict[str, Any]]:
         model.eval()
         with torch.no_grad():
             accuracy = (model(x_test).argmax(1) == test_labels).float().mean().item()
-        run = {"seed": seed, "config": name, "dtype": dtype, "weight": weight, "skips": skips, "accuracy": round(accuracy, 4)}
+        run = {
+            "seed": seed,
+            "config": name,
+            "dtype": dtype,
+            "weight": weight,
+            "skips": skips,
+            "accuracy": round(accuracy, 4),
+        }
         run |= {"initial_scale": scale, "final_scale": scaler.get_scale()}
         runs.append(run | {"loss": losses, "zeroed": zeros})
     return runs
@@ -210,7 +220,9 @@ def scales() -> list[dict[str, Any]]:
                 loss = weighted_loss(WEIGHT)(model(x), labels)
             (2.0**exponent * loss).backward()
             finite = amp.all_finite([p.grad for p in model.parameters() if p.grad is not None])
-            rows.append({"seed": seed, "log2_scale": exponent, "zeroed": round(zeroed(model, mask), 5), "finite": finite})
+            rows.append(
+                {"seed": seed, "log2_scale": exponent, "zeroed": round(zeroed(model, mask), 5), "finite": finite}
+            )
     return rows
 
 

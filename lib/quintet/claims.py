@@ -1,6 +1,7 @@
-"""The claims ledger: what the tutorials state, what is published, what was measured here. One table, `lectures/claims.toml`.
+"""The claims ledger: what the tutorials state, what is published, what was measured here.
 
-Lectures show it with `table("amp")`; README and site are given `markdown()`. One row of the file:
+There is one table, `lectures/claims.toml`. Lectures show it with `table("amp")`; README and site are given
+`markdown()`. One row of the file:
 
     [[claim]]
     id = "amp-speed"                # unique; small letters, digits, hyphens
@@ -11,7 +12,7 @@ Lectures show it with `table("amp")`; README and site are given `markdown()`. On
     [claim.source]                  # the nearest published value
     text = "…"                      # what it says, and in which setting
     opened = true                   # did one of us read it there? if not, tables say "not seen"
-    url = "https://…"               # and/or reference = "authors, title, year"; neither only where text begins "none found"
+    url = "https://…"               # and/or reference = "…"; without both, text begins with "none found"
     [[claim.measured]]              # none, one or more
     quantity = "…"                  # what the value is
     value = 0.61                    # a number
@@ -20,9 +21,9 @@ Lectures show it with `table("amp")`; README and site are given `markdown()`. On
     dtype = "bf16 against fp32"
     sizes = "batch 16, 64×64"
     seeds = 8                       # how many; 0 where nothing is drawn at random
-    spread = [0.60, 0.63]           # an interval around the value (`quantity` or `sizes` says of what), or "exact" for a count
+    spread = [0.60, 0.63]           # an interval around the value (`sizes` says of what), or "exact" for a count
     date = 2026-01-31               # a TOML date
-    cell = "2_training/2_1_amp.ipynb#cost-counted"   # what measured it, from lectures/: a notebook's cell or a study's part
+    cell = "2_training/2_1_amp.ipynb#cost-counted"  # what measured it: a notebook's cell, or a study's part
     timing = false                  # a timing depends on the machine, so CI does not measure it again
 
 Every field is required unless it says otherwise, and no other is allowed: a misspelt one would be lost in silence.
@@ -81,7 +82,7 @@ class Claim:
     measured: tuple[Measured, ...]
 
 
-# --------------------------------------------------------------------------------------------------------------- reading
+# -------------------------------------------------------------------------------------------------------------- reading
 
 
 def load(path: Path = LEDGER) -> list[Claim]:
@@ -105,11 +106,13 @@ def load(path: Path = LEDGER) -> list[Claim]:
 
 
 def for_topic(topic: str, path: Path = LEDGER) -> list[Claim]:
-    """The claims of one topic. Raises ValueError where there is none, which is more often a typing mistake than a fact."""
+    """The claims of one topic. Raises ValueError where there is none: more often a typing mistake than a fact."""
     claims = load(path)
     found = [claim for claim in claims if claim.topic == topic]
     if not found:
-        raise ValueError(f"no claim has topic {topic!r}; there are {', '.join(sorted({c.topic for c in claims})) or 'none'}")
+        raise ValueError(
+            f"no claim has topic {topic!r}; there are {', '.join(sorted({c.topic for c in claims})) or 'none'}"
+        )
     return found
 
 
@@ -127,7 +130,9 @@ def _claim(row: Mapping[str, Any], number: int) -> Claim:
     _check(row["source"], Source, where)
     source = Source(**row["source"])
     if not (source.url or source.reference or (source.text.startswith("none found") and not source.opened)):
-        raise _wrong(where, "url", "url or reference (only a text that begins with 'none found' does without)", source.url)
+        raise _wrong(
+            where, "url", "url or reference (only a text that begins with 'none found' does without)", source.url
+        )
 
     measured = []
     for i, entry in enumerate(row.get("measured", []), 1):
@@ -198,10 +203,10 @@ def _wrong(where: str, field: str, expected: str, received: object) -> ValueErro
     return ValueError(f"{where}, field {field!r}: expected {expected}, received {received!r}")
 
 
-# --------------------------------------------------------------------------------------------------------------- showing
+# -------------------------------------------------------------------------------------------------------------- showing
 
 _CLAIM_HEADINGS = ("Claim", "Nearest published value", "Measured here", "Verdict")
-_MEASURED_HEADINGS = ("Claim", "Quantity", "Value", "Spread", "Device", "Dtype", "Sizes", "Seeds", "Date", "Measured by")
+_MEASURED_HEADINGS = ("Claim", "Quantity", "Value", "Spread", "Device, dtype, sizes", "Seeds", "Date", "Measured by")
 
 
 def table(topic: str, path: Path = LEDGER) -> show.Piece:
@@ -236,20 +241,21 @@ def _claim_rows(claims: Iterable[Claim], links: bool = False) -> list[tuple[str,
 
 
 def _source_text(source: Source, links: bool) -> str:
-    where = f"[{source.reference or 'source'}]({source.url})" if links and source.url else source.reference or source.url
+    where = (
+        f"[{source.reference or 'source'}]({source.url})" if links and source.url else source.reference or source.url
+    )
     text = f"{source.text} ({where})" if where else source.text
     return text if source.opened or not where else f"{text} – primary source not seen"
 
 
-def _measured_rows(claims: Iterable[Claim]) -> list[tuple[Any, ...]]:
-    return [
-        (
-            c.id, m.quantity, f"{_number(m.value)}{_unit(m.unit)}", _spread_text(m.spread), m.device, m.dtype, m.sizes, m.seeds,
-            m.date.isoformat(), m.cell,
-        )
-        for c in claims
-        for m in c.measured
-    ]  # fmt: skip
+def _measured_rows(claims: Iterable[Claim]) -> list[tuple[str, ...]]:
+    rows = []
+    for c in claims:
+        for m in c.measured:
+            setting = f"{m.device}; {m.dtype}; {m.sizes}"
+            value, seeds = f"{_number(m.value)}{_unit(m.unit)}", str(m.seeds or "–")
+            rows.append((c.id, m.quantity, value, _spread_text(m.spread), setting, seeds, m.date.isoformat(), m.cell))
+    return rows
 
 
 def _spread_text(spread: tuple[float, float] | str) -> str:

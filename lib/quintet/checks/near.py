@@ -49,8 +49,8 @@ def near(
 ) -> None:
     """Raise Mismatch unless `got` is `want` within rounding.
 
-    got: the student's answer, plain data. want: tensors, numbers, booleans, strings, None, dtypes, or lists, tuples and
-    dicts of them.
+    got: the student's answer, plain data. want: tensors, arrays, numbers, booleans, strings, None, dtypes, or lists,
+    tuples and dicts of them.
     suspects: answers of named misconceptions to the same question; the one that `got` equals is named, if it is only
     one.
     n: terms that each entry sums. eps: the precision of the computation where it is coarser than the result's dtype.
@@ -112,6 +112,8 @@ def difference(got: Any, want: Any, what: str, n: int, eps: float | None, dtype:
             keys = sorted(map(str, got)) if isinstance(got, dict) else _kind(got)
             return f"{what} should have the keys {sorted(map(str, want))}, but has {keys}"
         return _first(difference(got[k], w, f"{what}[{k!r}]", n, eps, dtype) for k, w in want.items())
+    if isinstance(want, np.ndarray):
+        want = _tensor(want)
     if isinstance(want, torch.Tensor) and want.dim():
         return _tensors(got, want, what, n, eps, dtype)
     return _scalars(got, want, what, n, eps)
@@ -171,8 +173,8 @@ def _close(got: int | float | complex, want: int | float | complex, rtol: float)
 
 def _number(v: Any) -> tuple[Any, float]:
     """A tensor or array with one entry as that entry, and the precision it was held in; anything else as it is."""
-    if isinstance(v, np.ndarray) and v.size == 1:
-        v = _tensor(v)
+    if isinstance(v, (np.ndarray, np.generic)) and v.size == 1 and not isinstance(v, float):
+        v = _tensor(np.asarray(v))
     if isinstance(v, torch.Tensor) and v.numel() == 1:
         return v.item(), torch.finfo(v.dtype).eps if v.is_floating_point() or v.is_complex() else 0.0
     return v, FLOAT_EPS if isinstance(v, (float, complex)) else 0.0

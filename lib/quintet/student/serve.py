@@ -9,6 +9,7 @@ function is called back, `CALLBACK`. The child ends when its socket closes. It t
 nothing that comes from it.
 """
 
+import ctypes
 import gc
 import importlib
 import os
@@ -104,8 +105,15 @@ def serve(sock: socket.socket) -> None:
         return  # the grader has all it wants
 
 
+def _die_with_parent() -> None:
+    """Ask Linux to kill this process when its parent ends, however that ends: a killed grader leaves nothing running."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 def _become_child(sock: socket.socket, memory_bytes: int) -> None:
     os.setsid()
+    _die_with_parent()
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):  # what C code prints goes nowhere; Python's output is captured by the cell
         os.dup2(null, fd)
