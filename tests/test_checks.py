@@ -559,7 +559,14 @@ def test_a_ref_used_as_a_number_by_a_check_costs_the_student_and_not_us(register
     assert got.points == 0 and "where plain data" in got.findings[0].message
 
 
-@pytest.mark.parametrize("error", [KeyError("ours"), RuntimeError("ours"), AssertionError("ours"), ZeroDivisionError()])
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyError("ours"), RuntimeError("ours"), AssertionError("ours"), ZeroDivisionError(), TypeError("ours"),
+        AttributeError("module 'numpy' has no attribute 'ours'"), TypeError("'module' object is not callable"),
+    ],
+    ids=repr,
+)  # fmt: skip
 @pytest.mark.parametrize("inside", [True, False], ids=["in a case", "outside"])
 def test_a_bug_in_a_check_leaves_run_as_an_exception(registered, error, inside):
     @registered("buggy", 1)
@@ -585,6 +592,16 @@ def test_cases_whose_points_do_not_add_up_are_a_bug(registered, points):
 
     with pytest.raises(AssertionError, match="add up to .* points, not 3"):
         judged("mine/sum")
+
+
+def test_plain_data_that_fails_deeper_than_in_the_check_itself_is_our_bug(registered):
+    @registered("deeper", 1)
+    def deeper(student, rng):
+        with case("all", 1):
+            np.vectorize(None)(3)  # numpy's line calls None, not the check's
+
+    with pytest.raises(TypeError):
+        judged("mine/deeper")
 
 
 def test_fractions_of_a_point_add_up(registered):
@@ -974,6 +991,17 @@ def test_a_constant_answer_earns_nothing(name, answer):
     namespace[name] = CONSTANT[answer](namespace[name])
     found = judged(f"amp/{name}", **namespace)
     assert found.points == 0, report.text(found, {})
+
+
+@pytest.mark.parametrize(
+    "value", [None, True, 3, 0.5, "x", b"x", [1], (1, 2), {}, torch.zeros(2), np.zeros(2)], ids=repr
+)
+@pytest.mark.parametrize("name", sorted(AMP_FUNCTIONS))
+def test_a_name_used_for_something_else_costs_its_points_and_says_so(name, value):
+    found = judged(f"amp/{name}", **{**reference(), name: value})
+    assert found.points == 0
+    says = ("where a function or an object was expected", "object is not callable")  # here, or on the student's side
+    assert all(any(words in f.message for words in says) for f in found.findings) and found.findings
 
 
 def words(text: str) -> str:

@@ -57,12 +57,8 @@ def judged(notebook, **limits) -> run.Verdict:
 
 
 def test_a_submission_cannot_see_checks_or_topics_and_its_own_check_calls_do_nothing():
-    verdict = judged(
-        with_cell(
-            "import sys\n"
-            "print([m for m in sys.modules if m.startswith('quintet.checks') or m == 'quintet.amp'], check('amp/zeroed'))"
-        )
-    )
+    look = "[m for m in sys.modules if m.startswith('quintet.checks') or m == 'quintet.amp']"
+    verdict = judged(with_cell(f"import sys\nprint({look}, check('amp/zeroed'))"))
     printed = [o["text"] for c in verdict.notebook.cells if c.cell_type == "code" for o in c.outputs if "text" in o]
     assert "[] None\n" in printed
     assert verdict.points == verdict.max == 20

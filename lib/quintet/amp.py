@@ -150,7 +150,7 @@ def unscale_(grads: Sequence[Tensor], scale: Tensor) -> bool:
     for i in range(0, len(grads), 4):  # a few at a time: what the check has read is then still in the cache
         few = grads[i : i + 4]
         found_inf |= not all_finite(few)
-        torch._foreach_mul_(few, inverse)
+        torch._foreach_mul_(few, inverse.to(few[0].device))
     return found_inf
 
 

@@ -17,6 +17,7 @@ student's leaves it, and that is our fault.
 import contextlib
 import contextvars
 import importlib
+import re
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -121,20 +122,46 @@ def case(name: str, points: float) -> Iterator[None]:
     finding = None
     try:
         yield
-    except (Mismatch, StudentError) as error:
+    except Exception as error:
         finding = _finding(error)
+        if finding is None:
+            raise
     _running.get().cases.append(Case(name, points, finding is None, finding))
 
 
-def _finding(error: Mismatch | StudentError) -> Finding:
+PLAIN = re.compile(
+    r"'(NoneType|bool|int|float|str|bytes|list|tuple|dict|slice|Tensor|numpy.ndarray|torch.dtype)' object "
+    r"(is not callable|is not subscriptable|has no attribute)"
+)
+
+
+def _finding(error: Exception) -> Finding | None:
+    """What a student's failure means; None for an exception that is not theirs.
+
+    Theirs is also the number or None under a name that the check calls as a function: Python's error then comes from
+    the check's own line.
+    """
     match error:
         case Mismatch():
             return Finding(error.misconception, str(error))
         case NotWritten():
             return Finding(None, "This step is not written yet: it still raises NotImplementedError.")
-        case _:
+        case TypeError() | AttributeError() if (found := PLAIN.match(str(error))) and _in_check(error):
+            held = f"a value of type {found[1]} where a function or an object was expected"
+            return Finding(None, f"There is {held}. Is one of this step's names used for something else?")
+        case StudentError():
             where = f"\n{error.trace}" if error.trace else ""
             return Finding(None, f"Your code raised {error}{where}")
+    return None
+
+
+def _in_check(error: Exception) -> bool:
+    """Whether it was raised by a line of the check's own file, and not by what that line called."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    own = _registry[_running.get().id].function.__code__.co_filename
+    return last is not None and last.tb_frame.f_code.co_filename == own
 
 
 def run(id: str, student: Student, rng: np.random.Generator) -> Result:
@@ -146,9 +173,12 @@ def run(id: str, student: Student, rng: np.random.Generator) -> Result:
     start = time.perf_counter()
     try:
         found.function(student, rng)
-    except (Mismatch, StudentError) as error:
+    except Exception as error:
+        finding = _finding(error)
+        if finding is None:
+            raise
         rest = max(found.points - sum(c.points for c in result.cases), 0.0)
-        result.cases.append(Case("the rest of the step", rest, False, _finding(error)))
+        result.cases.append(Case("the rest of the step", rest, False, finding))
     finally:
         _running.reset(token)
         result.seconds = time.perf_counter() - start

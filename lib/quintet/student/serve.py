@@ -2,11 +2,11 @@
 
     python -m quintet.student.serve FD BYTES MODULE...
 
-FD is one end of a Unix socket pair, the grader holds the other; BYTES caps a child's private memory (0: no cap). Each message on it brings one descriptor, the child's
-own socket to the grader; the reply is the child's process id. A child runs a notebook's cells in a bare IPython shell
-and answers a check's questions about its namespace (host.py); frames from it begin with `ANSWER` or, when a trusted
-function is called back, `CALLBACK`. The child ends when its socket closes. It trusts the grader; the grader trusts
-nothing that comes from it.
+FD is one end of a Unix socket pair, the grader holds the other; BYTES caps a child's private memory (0: no cap). Each
+message on FD brings one descriptor, the child's own socket to the grader; the reply is the child's process id. A child
+runs a notebook's cells in a bare IPython shell and answers a check's questions about its namespace (host.py); frames
+from it begin with `ANSWER` or, when a trusted function is called back, `CALLBACK`. The child ends when its socket
+closes. It trusts the grader; the grader trusts nothing that comes from it.
 """
 
 import ctypes
@@ -106,7 +106,7 @@ def serve(sock: socket.socket) -> None:
 
 
 def _die_with_parent() -> None:
-    """Ask Linux to kill this process when its parent ends, however that ends: a killed grader leaves nothing running."""
+    """Ask Linux to kill this process when its parent ends, however it ends: a killed grader leaves nothing running."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
