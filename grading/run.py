@@ -14,6 +14,7 @@ import ast
 import contextlib
 import hashlib
 import hmac
+import math
 import os
 import signal
 import socket
@@ -33,7 +34,7 @@ from nbformat import NotebookNode
 
 from quintet import checks
 from quintet.checks import report
-from quintet.student import Died, Student, TimedOut, wire
+from quintet.student import Died, Student, StudentError, TimedOut, wire
 from quintet.student.serve import ANSWER, CALLBACK
 from quintet_grading import GradingFault
 
@@ -180,6 +181,7 @@ class Child:
 
     def __init__(self, sock: socket.socket, pid: int, limits: Limits):
         self.sock, self.pid, self.limits = sock, pid, limits
+        self.until = math.inf  # no answer is waited for beyond this time of the monotonic clock
         self.student = Student(self._exchange, limits.check_seconds)
 
     def __enter__(self) -> "Child":
@@ -195,7 +197,8 @@ class Child:
             return self.student._ask("run", source)
 
     def _exchange(self, frame: bytes, seconds: float | None) -> bytes:
-        deadline = time.monotonic() + (seconds or self.limits.check_seconds)
+        seconds = seconds or self.limits.check_seconds
+        deadline = min(time.monotonic() + seconds, self.until)
 
         def read(n: int) -> bytes:
             data = bytearray()
@@ -223,7 +226,7 @@ class Child:
                 send(CALLBACK, self.student.answer(reply))
         except TimeoutError:
             self.__exit__()
-            raise TimedOut("TimedOut", f"no answer within {seconds or self.limits.check_seconds:g} s") from None
+            raise TimedOut("TimedOut", f"no answer within {seconds:g} s") from None
         except (EOFError, OSError, wire.WireError) as error:
             self.__exit__()
             raise Died("Died", "the process ended (out of memory, os._exit, or a crash in compiled code)") from error
@@ -258,7 +261,8 @@ def judge(
                     cell.outputs = _outputs(child.run(cell.source), count, limits)
                     if "parameters" in cell.metadata.get("tags", []) or cell.get("id") == "parameters":
                         child.run(f"SCALE = {scale!r}")
-                except (TimedOut, Died) as error:
+                except StudentError as error:  # it hung, died, or answered with what is no list of outputs
+                    child.__exit__()
                     verdict.reason = f"cell {count}: {error.text}"
                     cell.outputs = [
                         nbformat.v4.new_output("error", ename=error.kind, evalue=error.text, traceback=[verdict.reason])
@@ -275,7 +279,9 @@ def _judge_check(id: str, child: Child, seeds: Seeds, verdict: Verdict) -> check
             return checks.Result(
                 id, found.points, [checks.Case("the whole step", found.points, False, checks.Finding(None, message))]
             )
+        child.until = time.monotonic() + child.limits.check_seconds  # for all calls of the check together
         result = checks.run(id, child.student, seeds(id))
+        child.until = math.inf
     except Exception as error:  # noqa: BLE001 a check that fails by itself is our fault, whatever it raised
         raise GradingFault(f"{id}: {type(error).__name__}: {error}") from error
     if child.sock.fileno() < 0:
@@ -295,7 +301,10 @@ def _report(result: checks.Result, count: int) -> list[NotebookNode]:
 
 def record(result: checks.Result) -> dict:
     """A result as the grade's JSON has it."""
-    findings = [{"misconception": f.misconception, "message": f.message[: report.MAX_MESSAGE]} for f in result.findings]
+    findings = [
+        {"misconception": f.misconception, "message": report.clean(f.message)[: report.MAX_MESSAGE]}
+        for f in result.findings
+    ]
     return {"id": result.id, "points": result.points, "max": result.max, "findings": findings}
 
 
@@ -308,20 +317,18 @@ def _outputs(claimed: list, count: int, limits: Limits) -> list[NotebookNode]:
     for o in claimed if isinstance(claimed, list) else []:
         match o:
             case {"output_type": "stream", "name": "stdout" | "stderr" as name, "text": str(text)}:
-                outputs.append(nbformat.v4.new_output("stream", name=name, text=text[:left]))
+                outputs.append(nbformat.v4.new_output("stream", name=name, text=report.clean(text[:left])))
                 left -= len(text)
             case {"output_type": "display_data", "data": dict(data)}:
                 kept = {
-                    k: v
+                    k: report.clean(v)
                     for k, v in data.items()
                     if k in KINDS and isinstance(v, str) and len(v) <= 10 * limits.output_chars
                 }
                 outputs.append(nbformat.v4.new_output("display_data", data=kept))
             case {"output_type": "error", "ename": str(ename), "evalue": str(evalue), "traceback": [str(trace)]}:
-                text = trace[: max(left, 0)]
-                outputs.append(
-                    nbformat.v4.new_output("error", ename=ename[:200], evalue=evalue[:2000], traceback=[text])
-                )
+                ename, evalue, text = map(report.clean, (ename[:200], evalue[:2000], trace[: max(left, 0)]))
+                outputs.append(nbformat.v4.new_output("error", ename=ename, evalue=evalue, traceback=[text]))
                 left -= len(trace)
         if left <= 0:
             outputs.append(nbformat.v4.new_output("stream", name="stdout", text="… (the rest was cut)"))

@@ -344,7 +344,7 @@ RICH = [1.5, "é", None, {"a": (1, 2), ("b", 3): [True]}, b"xyz", slice(1, None,
         torch.tensor(True), np.arange(5), np.float32(2), torch.bfloat16, torch.ones(2) * 1j]  # fmt: skip
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(st.data())
 def test_a_valid_frame_with_flipped_bytes_gives_a_value_or_a_wire_error(data):
     packed = bytearray(wire.pack(RICH, no_handle))

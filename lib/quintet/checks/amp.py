@@ -213,6 +213,7 @@ def unscale(student: Student, rng: np.random.Generator) -> None:
 
     with case("inf and NaN are found, wherever they are", 2):
         (grads, scale), _ = draw(rng, make, answers)
+        near(student.unscale(grads, scale), (ANY, False), what="the result without an overflow")
         for bad in (float("inf"), float("-inf"), float("nan")):
             for tensor in range(len(grads)):
                 hit = [g.clone() for g in grads]
@@ -461,6 +462,7 @@ def finish_step(student: Student, rng: np.random.Generator) -> None:
             what="(learning rate, answer) at the end of an interval",
         )
     with case("after an overflow nothing moves: no weight, no momentum, no learning rate; the scale backs off", 2):
+        near(ask(weights, grads)[2], (ANY, ANY, True), what="the answer to a step without an overflow")
         for bad in (float("inf"), float("nan")):
             hit = [g.clone() for g in grads]
             hit[0][1, 2] = bad
