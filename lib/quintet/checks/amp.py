@@ -8,6 +8,7 @@ from torch import nn
 
 from quintet import amp
 from quintet.checks import ANY, Either, Misconception, Mismatch, case, check, draw, near
+from quintet.checks.near import difference
 from quintet.student import Student
 
 LECTURE = "lecture 2.1 amp, section "
@@ -29,6 +30,11 @@ MISCONCEPTIONS = {
         "once.",
         LECTURE + "2 Gradients that drown",
     ),
+    "changed-in-place": Misconception(
+        "an argument was changed in place",
+        "Whoever called this still holds the tensor: the next use of it sees other numbers. Make a new one.",
+        LECTURE + "4 Loss scaling",
+    ),
     "nan-missed": Misconception(
         "inf is looked for, NaN is not",
         "An overflow soon meets another one: inf − inf and 0 · inf are NaN. A check for inf alone lets such a step "
@@ -49,6 +55,11 @@ MISCONCEPTIONS = {
     "streak-kept-on-backoff": Misconception(
         "the streak of clean steps goes on after a back-off",
         "The next growth then comes too early, to the scale that has just overflowed. An overflow ends the streak.",
+        LECTURE + "4 Loss scaling",
+    ),
+    "grows-a-step-late": Misconception(
+        "the scale grows one clean step too late",
+        "`streak` counts the clean steps before this one: this step is number streak + 1 of the interval.",
         LECTURE + "4 Loss scaling",
     ),
     "streak-kept-on-growth": Misconception(
@@ -89,6 +100,12 @@ MISCONCEPTIONS = {
         "Every loss that is kept for a plot then keeps the activations of its step: take its number with .item().",
         LECTURE + "5 The order of a step",
     ),
+    "loss-in-half": Misconception(
+        "the loss was computed in half precision",
+        "A loss has to be computed under autocast, which makes it fp32, or from outputs in fp32: in half precision a "
+        "small one drowns, and a scaled one overflows.",
+        LECTURE + "3 Autocast: who computes in what",
+    ),
     "no-autocast": Misconception(
         "the forward pass did not run under autocast in the precision asked for",
         "The activations then stay in fp32: nothing is saved.",
@@ -104,6 +121,11 @@ MISCONCEPTIONS = {
         "the gradients were clipped before they were unscaled",
         "The scaled norm is compared with max_norm, so nearly every step is clipped, and unscaling then makes it "
         "scale times too small.",
+        LECTURE + "5 The order of a step",
+    ),
+    "never-unscaled": Misconception(
+        "the optimizer saw gradients that were still scaled",
+        "unscale returns new tensors, and the optimizer (like clip_grad_norm_) looks at p.grad: put them there.",
         LECTURE + "5 The order of a step",
     ),
     "unscaled-twice": Misconception(
@@ -145,6 +167,15 @@ def _normal(rng: np.random.Generator, *shape: int, scale: float = 1.0) -> torch.
     return torch.from_numpy(scale * rng.standard_normal(shape)).float()
 
 
+def _unchanged(student: Student, tensors: list[torch.Tensor], use) -> None:
+    """use(theirs) calls the student with tensors that live on their side; Mismatch if they are others afterwards."""
+    theirs = student.keep(student.define("def hold(x):\n    return x\n").hold, [t.clone() for t in tensors])
+    use(theirs)
+    problem = difference(student.value(theirs), tensors, "the argument after the call", 1, None, True)
+    if problem:
+        raise Mismatch(problem, "changed-in-place")
+
+
 # ---- 1 how much drowns
 
 
@@ -176,6 +207,7 @@ def zeroed(student: Student, rng: np.random.Generator) -> None:
     with case("fp16, three tensors of different sizes", 1):
         inputs, known = draw(rng, make, answers)
         near(student.zeroed(*inputs), known.pop("right"), suspects=known, what="the share")
+        _unchanged(student, inputs[0], lambda grads: student.zeroed(grads, 64.0, torch.float16))
     with case("at the edge: half of the smallest subnormal drowns, a little more does not; bf16 keeps both", 1):
         edge = amp.FORMATS["fp16"].smallest / 2
         grads = [torch.tensor([edge, 1.01 * edge, -edge, 0.0]), torch.tensor([1.0])]
@@ -208,6 +240,8 @@ def unscale(student: Student, rng: np.random.Generator) -> None:
     with case("finite fp16 gradients come back in fp32, divided by the scale", 1):
         inputs, known = draw(rng, make, answers)
         near(student.unscale(*inputs), known.pop("right"), suspects=known)
+        for dtype in (torch.float16, torch.float32):
+            _unchanged(student, [g.to(dtype) for g in inputs[0]], lambda grads: student.unscale(grads, 64.0))
         large = [torch.full((300,), 6e4).half(), torch.full((40,), 3e38)]  # finite, although their sums are not
         near(student.unscale(large, 2.0), _unscale(large, 2.0), what="the result for large finite gradients")
 
@@ -258,9 +292,16 @@ def next_scale(student: Student, rng: np.random.Generator) -> None:
             )
         counts = True
     with case("the last clean step of an interval grows the scale and starts a new streak", 1):
-        kept = {"streak-kept-on-growth": Either([(scale * growth, interval), (scale * growth, interval - 1)])}
-        suspects = kept if counts else {}  # a scale that grows at every step has its own name
-        near(student.next_scale(scale, interval - 1, False, **factors), (scale * growth, 0), suspects=suspects)
+        suspects = {
+            "streak-kept-on-growth": Either([(scale * growth, interval), (scale * growth, interval - 1)]),
+            "grows-a-step-late": (scale, interval),
+        }
+        near(
+            student.next_scale(scale, interval - 1, False, **factors),
+            (scale * growth, 0),
+            suspects=suspects if counts else {},  # a scale that grows at every step has its own name
+            what="(scale, streak) after the last clean step of an interval",
+        )
         near(student.next_scale(1024.0, 1999, False), (2048.0, 0), what="with the default factors, the result")
         near(student.next_scale(1024.0, 7, True), (512.0, 0), what="with the default factors, the result")
 
@@ -275,13 +316,16 @@ from torch import nn
 class WithFp32Head(nn.Module):
     def __init__(self, inputs, hidden, classes):
         super().__init__()
-        self.body, self.head, self.ran_in = nn.Linear(inputs, hidden), nn.Linear(hidden, classes), {}
+        self.body, self.head, self.saw = nn.Linear(inputs, hidden), nn.Linear(hidden, classes), {}
 
     def forward(self, x):
         h = self.body(x)
-        self.ran_in[str(h.dtype)] = True
+        self.saw = {"precision": str(h.dtype), "rows": len(x), "training": self.training}
         with torch.autocast(x.device.type, enabled=False):
             return self.head(torch.tanh(h.float()))
+
+def small_loss(outputs, targets):
+    return 2.0**-24 * nn.functional.cross_entropy(outputs, targets)
 
 def put_gradients(model, grads):
     for p, g in zip(model.parameters(), grads):
@@ -311,8 +355,8 @@ def accumulate(student: Student, rng: np.random.Generator) -> None:
     """accumulate(model, loss_fn, batches, scale, dtype) -> mean loss; leaves the scaled mean gradient in .grad."""
     inputs, hidden, classes, rows = 6, 10, 4, 5
     count, dtype = int(rng.choice([2, 4])), torch.float16
-    scale = float(2.0 ** rng.integers(6, 11))
-    loss_fn = nn.CrossEntropyLoss()
+    scale = float(2.0 ** rng.integers(22, 27))
+    loss_fn = _here["small_loss"]  # so small that fp16 gradients drown unless the loss is scaled before backward
     given = student.define(WITH_FP32_HEAD)
 
     def make(rng):
@@ -327,12 +371,22 @@ def accumulate(student: Student, rng: np.random.Generator) -> None:
             return _gradients(model, batches, loss_fn, dtype, factor, inside)
 
         right = grads(lambda k: scale / count)
+        drowned = [grads(lambda k, m=m: m) for m in (1 / count, 1.0)]
+
+        def each_unscaled(m):
+            total = {name: torch.zeros_like(g) for name, g in right.items()}
+            for batch in batches:
+                scaled = _gradients(model, [batch], loss_fn, dtype, lambda k: m * scale)
+                total = {name: (g + scaled[name]) / scale for name, g in total.items()}
+            return total
+
         return {
             "right": right,
-            "scaled-after-backward": Either([grads(lambda k: 1 / count), grads(lambda k: 1.0)]),
-            "unscaled-each-micro-batch": Either(
-                grads(lambda k, m=m: m * scale ** (k + 1 - count)) for m in (1 / count, 1)
+            "scaled-after-backward": Either(
+                [{name: g * s for name, g in each.items()} for each in drowned for s in (1.0, scale)]
+                + [{name: g / scale for name, g in right.items()}]
             ),
+            "unscaled-each-micro-batch": Either(each_unscaled(m) for m in (1 / count, 1.0)),
             "summed-not-averaged": grads(lambda k: scale),
             "stale-gradients": {name: g + 1.0 for name, g in right.items()},
         }
@@ -341,8 +395,25 @@ def accumulate(student: Student, rng: np.random.Generator) -> None:
         theirs = given.WithFp32Head(inputs, hidden, classes)
         theirs.load_state_dict(model.state_dict())
         given.put_gradients(theirs, [torch.ones_like(p) for p in model.parameters()])
-        loss = student.keep(student.accumulate, theirs, student.lib("torch.nn.CrossEntropyLoss"), batches, scale, dtype)
-        return theirs, loss
+        return theirs, student.keep(student.accumulate, theirs, given.small_loss, batches, scale, dtype)
+
+    def plain_model(rng):
+        plain = nn.Linear(inputs, classes)
+        plain.load_state_dict({k: _normal(rng, *v.shape) for k, v in plain.state_dict().items()})
+        return (plain,)
+
+    def plain_losses(plain):
+        with torch.autocast("cpu", dtype=dtype):
+            outputs = [plain(x) for x, _ in batches]
+
+        def losses(d):
+            return [loss_fn(o.to(d), y).detach() for o, (_, y) in zip(outputs, batches, strict=True)]
+
+        halves = [[x.item() for x in losses(dtype)], [(x / count).item() * count for x in losses(dtype)]]
+        return {
+            "right": sum(x.item() for x in losses(torch.float32)) / count,
+            "loss-in-half": Either(sum(each) / count for each in halves),
+        }
 
     (model, batches), known = draw(rng, make, answers, n=rows * hidden, eps=HALF_EPS)
     right = known.pop("right")
@@ -352,16 +423,23 @@ def accumulate(student: Student, rng: np.random.Generator) -> None:
     with case("the gradient is the micro-batches' mean, times the scale", 2):
         theirs, _ = ask(model, batches, scale)
         near(student.grads(theirs), right, suspects=known, what=".grad", n=rows * hidden, eps=HALF_EPS)
-        suspects = {"no-autocast": {"torch.float32": True}}
-        near(student.at(theirs, "ran_in"), {str(dtype): True}, suspects=suspects, what="the forward pass's precision")
+        saw = {"precision": str(dtype), "rows": rows, "training": True}
+        suspects = {"no-autocast": {**saw, "precision": "torch.float32"}}
+        near(student.at(theirs, "saw"), saw, suspects=suspects, what="what the model saw")
     with case("the mean loss comes back unscaled", 1):
         _, loss = ask(model, batches, scale)
         if student.isinstance(loss, "torch.Tensor") and student.at(loss, "requires_grad") is True:
             raise Mismatch("the loss should be a plain number, but it is a tensor with a graph", "graph-kept")
         scaled = {"scaled-loss-reported": Either([mean * scale, mean * scale * count])}
         near(student.value(loss), mean, suspects=scaled, what="the loss", eps=HALF_EPS)
-    with case("layers that ran in fp32 go backward in fp32: no overflow in the head at a scale of 2^22", 1):
-        high = 2.0**22
+        # a model without an fp32 head gives half-precision outputs
+        (plain,), known = draw(rng, plain_model, plain_losses, eps=HALF_EPS)
+        theirs = student.lib("torch.nn.Linear", inputs, classes)
+        theirs.load_state_dict(plain.state_dict())
+        loss = student.accumulate(theirs, given.small_loss, batches, scale, dtype)
+        near(loss, known.pop("right"), suspects=known, what="the loss of a half-precision model", eps=HALF_EPS)
+    with case("layers that ran in fp32 go backward in fp32: large gradients do not overflow in the head", 1):
+        high = 2.0**46
         with torch.no_grad():
             model.head.weight *= 0.01  # large gradients in the fp32 head, small ones below it
         outside, inside = (
@@ -418,10 +496,10 @@ def finish_step(student: Student, rng: np.random.Generator) -> None:
     def divided(grads, by=scale):
         return [g / by for g in grads]
 
-    def ask(weights, grads, interval=2000, before=None):
+    def ask(weights, grads, interval=2000, before=None, then=None):
         """The student's weights, learning rate and answer for these scaled gradients.
 
-        before: gradients of a step that the check takes itself, so that there is momentum.
+        before, then: gradients of steps that the check takes itself, so that there is momentum, and to see it.
         """
         model = student.lib("torch.nn.Linear", 4, 3)
         model.load_state_dict({"weight": weights[0], "bias": weights[1]})
@@ -434,6 +512,9 @@ def finish_step(student: Student, rng: np.random.Generator) -> None:
         given.put_gradients(model, grads)
         with student.given(unscale=_unscale, next_scale=_next_scale):
             answer = student.finish_step(model, optimizer, scheduler, scale, streak, max_norm, interval)
+        if then is not None:
+            given.put_gradients(model, then)
+            optimizer.step()
         state = student.state(model)
         return [state["weight"], state["bias"]], student.at(optimizer, "param_groups.0.lr"), answer
 
@@ -452,17 +533,28 @@ def finish_step(student: Student, rng: np.random.Generator) -> None:
     with case("a clean step: unscaled once, then clipped, then taken", 2):
         near(ask(weights, grads)[0], right, suspects=known, what="the weights", eps=eps)
         small = [g / 100 for g in grads]  # a norm below max_norm stays as it is
-        near(ask(weights, small)[0], after(weights, divided(small)), what="the weights after a small gradient", eps=eps)
+        once = divided(small)
+        near(
+            ask(weights, small, interval=streak + 1, before=once)[0],
+            after(weights, once, once),
+            suspects={"never-unscaled": after(weights, once, clipped(small))},
+            what="the weights after a gradient smaller than max_norm",
+            eps=eps,
+        )
     with case("after a clean step the scheduler has stepped, and the answer says so", 1):
-        near(ask(weights, grads)[1:], (LR * GAMMA, (scale, streak + 1, True)), what="(learning rate, answer)")
+        near(
+            ask(weights, grads)[1:],
+            (LR * GAMMA, (scale, streak + 1, True)),
+            what="(learning rate, (scale, streak, stepped))",
+        )
         grown = (LR * GAMMA, (scale * 2.0, 0, True))
         near(
             ask(weights, grads, interval=streak + 1)[1:],
             grown,
-            what="(learning rate, answer) at the end of an interval",
+            what="(learning rate, (scale, streak, stepped)) at an interval's end",
         )
     with case("after an overflow nothing moves: no weight, no momentum, no learning rate; the scale backs off", 2):
-        near(ask(weights, grads)[2], (ANY, ANY, True), what="the answer to a step without an overflow")
+        near(ask(weights, grads)[2], (ANY, ANY, True), what="(scale, streak, stepped) without an overflow")
         for bad in (float("inf"), float("nan")):
             hit = [g.clone() for g in grads]
             hit[0][1, 2] = bad
@@ -481,9 +573,11 @@ def finish_step(student: Student, rng: np.random.Generator) -> None:
                     "skipped-by-zeroing": Either([(w, ANY, ANY) for w in drifted]),
                     "scheduler-on-skipped-step": (still, LR * GAMMA**2, skipped),
                 },
-                what=f"(weights, learning rate, answer) after a step with {bad}",
+                what=f"(weights, learning rate, (scale, streak, stepped)) after a step with {bad}",
                 eps=eps,
             )
+            later = ask(weights, hit, before=first, then=zeros)[0]
+            near(later, after(weights, first, zeros), what="the weights that momentum gives one step later", eps=eps)
 
 
 # ---- 6 master weights
@@ -501,20 +595,32 @@ def master_step(student: Student, rng: np.random.Generator) -> None:
         for half in (torch.float16, torch.bfloat16):
             stepped = [w - lr * g for w, g in zip(masters, grads, strict=True)]
             halved = [(w.to(half) - lr * g.to(half)) for w, g in zip(masters, grads, strict=True)]
+            got = student.master_step(masters, grads, lr, half)
             near(
-                student.master_step(masters, grads, lr, half),
+                got,
                 (stepped, [w.to(half) for w in stepped]),
                 suspects={"half-master-weights": Either([([w.float() for w in halved], halved), (halved, halved)])},
                 what=f"the result for {str(half).removeprefix('torch.')}",
                 eps=FP32_EPS,
             )
+            if isinstance(got, (list, tuple)) and not all(
+                torch.equal(copy, w.to(half)) for w, copy in zip(*got, strict=True)
+            ):
+                raise Mismatch(f"the copies are not the new masters rounded to {str(half).removeprefix('torch.')}")
+        _unchanged(student, masters, lambda theirs: student.master_step(theirs, grads, lr, dtype))
     with case("300 updates, each too small to move a half-precision weight, add up", 2):
         masters = [torch.from_numpy(rng.uniform(0.6, 0.9, s)).float() for s in shapes]
         grads = [torch.from_numpy(rng.uniform(0.5, 1.0, s)).float() for s in shapes]
         lr, steps = 1e-4, 300  # at most 1e-4 a step; half the spacing of fp16 in [0.5, 1) is 2.4e-4
         halves = [w.half() for w in masters]
         assert all(torch.equal(w - (lr * g).half(), w) for w, g in zip(halves, grads, strict=True))
-        stuck = Either([([w.float() for w in halves], halves), (halves, halves)])
+        rounded = through = masters
+        for _ in range(steps):  # rounded after each step; rounded before each step
+            rounded = [(w - lr * g).half().float() for w, g in zip(rounded, grads, strict=True)]
+            through = [w.half().float() - lr * g for w, g in zip(through, grads, strict=True)]
+        stuck = Either(
+            (kept, [w.half() for w in kept]) for kept in (halves, [w.float() for w in halves], rounded, through)
+        )
         theirs, want = masters, masters
         for _ in range(steps):
             got = student.master_step(theirs, grads, lr, dtype)
