@@ -159,7 +159,7 @@ class Nursery:
             said = self._process.stderr.read().decode(errors="replace").strip().splitlines()[-1:]
             raise GradingFault(f"the process that runs submissions did not start: {' '.join(said) or 'no message'}")
 
-    def child(self) -> "Child":
+    def child(self, limits: Limits | None = None) -> "Child":
         ours, theirs = socket.socketpair()
         try:
             with self._lock:
@@ -173,7 +173,7 @@ class Nursery:
             theirs.close()
         if not pid:
             raise GradingFault("the process that runs submissions ended")
-        return Child(ours, pid, self.limits)
+        return Child(ours, pid, limits or self.limits)
 
 
 class Child:
@@ -233,7 +233,7 @@ class Child:
 
 
 def judge(
-    notebook: NotebookNode, seeds: Seeds, nursery: Nursery, limits: Limits = Limits(), scale: str = "grade"
+    notebook: NotebookNode, seeds: Seeds, nursery: Nursery, limits: Limits | None = None, scale: str = "grade"
 ) -> Verdict:
     """Run `notebook` in a fresh child and judge its checks; returns it with every code cell's outputs written by this
     process.
@@ -241,10 +241,11 @@ def judge(
     notebook: sanitised by nbgrader (locked cells restored). Raises GradingFault for what is not the student's doing.
     """
     torch.set_num_threads(1)  # a check's own arithmetic is small, and the child needs the other cores
+    limits = limits or nursery.limits
     verdict = Verdict(notebook)
     start = time.monotonic()
     count = 0
-    with tempfile.TemporaryDirectory(prefix="quintet-") as folder, nursery.child() as child:
+    with tempfile.TemporaryDirectory(prefix="quintet-") as folder, nursery.child(limits) as child:
         child.student._ask("run", f"import os; os.chdir({folder!r})")
         for cell in notebook.cells:
             if cell.cell_type != "code":

@@ -85,6 +85,7 @@ def test_a_submission_that_dies_or_hangs_keeps_what_it_has_and_says_why(bad, sai
     notebook.cells.insert(at + 1, nbformat.v4.new_code_cell(bad))
     verdict = judged(notebook, cell_seconds=8.0)
     assert said in verdict.reason
+    assert verdict.seconds < 30, "the limit that was given counts"
     assert {r.id: r.points for r in verdict.results if r.points} == {"amp/zeroed": 2, "amp/unscale": 3}
     assert judged(reference()).points == 20, "the next submission is not affected"
 
@@ -246,6 +247,7 @@ def test_the_gradebook_holds_the_same_scores_and_waits_for_the_written_answer(gr
         assert [g.max_score for g in written] == [4]
 
 
+@pytest.mark.slow
 def test_grading_again_gives_the_same(graded):
     course, records = graded
     again = {r["student"]: r for r in grade.grade(LAB, course)}
@@ -295,6 +297,7 @@ def quintet(*words: str, **extra) -> subprocess.CompletedProcess:
     return subprocess.run([QUINTET, *words], capture_output=True, text=True, cwd=ROOT, timeout=300, **extra)
 
 
+@pytest.mark.slow
 def test_the_command_grades_a_folder_and_writes_json(tmp_path):
     hand_in(tmp_path / "in", "carl", bank.submission(LAB, case("clip-before-unscale")))
     out = tmp_path / "grades.json"
@@ -331,6 +334,7 @@ def test_an_empty_folder_is_said_to_be_empty(tmp_path):
     assert done.returncode == 2 and f"expected STUDENT/{LAB}/{LAB}.ipynb" in done.stderr.replace("\n", " ")
 
 
+@pytest.mark.slow
 def test_missing_data_is_our_fault_and_never_a_zero(tmp_path):
     """The lab's set-up cell cannot load its data: that must not become a grade."""
     hand_in(tmp_path / "in", "anna", reference())
