@@ -3,7 +3,7 @@
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data lock lab lectures labs demo test test-fast lint audit bench measure readme gpu clean
+.PHONY: help setup system data lock lab lectures labs demo test test-slurm faults test-fast lint audit bench measure readme gpu clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -11,10 +11,13 @@ help: ## print this list
 setup: ## make .venv from requirements.lock (once; offline afterwards)
 	@PYTHON="$(PYTHON)" .ci/setup
 
+system: ## install Debian's packages for the sandbox, where this may be done
+	@.ci/system sandbox
+
 data: setup ## put the packaged data into the cache (once; offline afterwards)
 	@$(PY) -m quintet.data --quiet
 
-demo: data ## grade a sample class for every lab and print the grades
+demo: system data ## grade a sample class for every lab and print the grades
 	@.venv/bin/quintet demo $(ARGS)
 
 lab: data ## open JupyterLab on labs/ and lectures/
@@ -26,10 +29,19 @@ lectures: data ## execute every lecture in place, at smoke scale
 labs: data ## generate the student labs from solutions/
 	@$(PY) -m quintet_grading.notebooks labs $(ARGS)
 
-test: data lint ## run all tests
-	@$(PY) -m pytest $(ARGS)
+test: system data lint ## run all tests but those of Slurm
+	@.ci/system postgres hosts
+	@$(PY) -m pytest --ignore tests/test_slurm.py $(ARGS)
 
-test-fast: data ## run the tests that take under two minutes together
+test-slurm: system data ## grade a class on a real Slurm, started on this machine
+	@.ci/system slurm
+	@$(PY) -m pytest tests/test_slurm.py -rs $(ARGS)
+
+faults: system data ## the long fault story: 20 kills of each kind, half an hour
+	@.ci/system postgres
+	@QUINTET_KILLS=20 $(PY) -m pytest tests/test_faults.py -s $(ARGS)
+
+test-fast: system data ## run the tests that take under two minutes together
 	@$(PY) -m pytest -m "not slow" $(ARGS)
 
 gpu: data ## run the tests that need a GPU
@@ -42,10 +54,11 @@ lint: setup ## check style and who imports whom
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/lint-imports --no-logo
 
-audit: data ## grade the whole bank with all mutants: are the graders right?
+audit: system data ## grade the whole bank with all mutants, then the hostile one: are the graders right?
 	@.venv/bin/quintet audit --mutants $(ARGS)
+	@.venv/bin/quintet audit hostile
 
-bench: data ## time our code beside its peers
+bench: system data ## time our code beside its peers
 	@.venv/bin/quintet bench $(ARGS)
 
 measure: data ## run the studies over several seeds behind the lectures

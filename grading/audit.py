@@ -1,20 +1,30 @@
-"""`quintet audit`: grade the checks with submissions whose grade is known, and with mutants of the reference."""
+"""`quintet audit`: grade the checks with submissions whose grade is known, and with mutants of the reference.
+
+Many rounds of random inputs cost one run of a submission's cells: each check is asked again and again at its place,
+against what the cells before it left (`again` of run.judge). A check is functional, so a round leaves no trace: the
+first round's inputs come once more at the end, and an answer that differs then is a miss. What can be quoted is the
+rule of three: none wrong in n rounds bounds the rate of a wrong verdict by 1 − 0.05^(1/n) with 95 % confidence, for
+each submission by itself, about 3/n.
+"""
 
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
 from rich.console import Console
-from rich.progress import track
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from quintet import checks
 from quintet_grading import bank, mutants, run
-from quintet_grading.referee import nursery
+from quintet_grading.course import solution
+from quintet_grading.nursery import of_lab
 
 WORKERS = 2
+ROUND_SECONDS = 30.0  # of wall clock that each round may add to a submission's time
 T = TypeVar("T")
 
 
@@ -30,6 +40,7 @@ class Audit:
     survivors: list[str] = field(default_factory=list)
     equivalent: list[str] = field(default_factory=list)
     mutated: bool = False
+    rounds: int = 1
 
     def count(self, what: str, good: bool, miss: str) -> None:
         self.total[what] += 1
@@ -42,6 +53,12 @@ class Audit:
         out: dict = {k: [self.good[k], self.total[k]] for k in keys}
         out["blank"] = self.blank
         return out
+
+    @property
+    def bound(self) -> float:
+        """With 95 % confidence, how often at most a fresh seed gives a submission of the bank a wrong verdict, if none
+        of `rounds` did."""
+        return 1 - 0.05 ** (1 / self.rounds)
 
     @property
     def passed(self) -> bool:
@@ -59,17 +76,21 @@ def seeds(number: int) -> run.Seeds:
 def audit(lab: str, mutate: bool = False, rounds: int = 1, sample: int | None = None, quiet: bool = False) -> Audit:
     """Grade the bank's cases over `rounds` seeds each, and with `mutate` every mutant (or a seeded `sample` of them)
     once."""
-    found = Audit(lab, mutated=mutate)
-    jobs = [(case, r) for case in bank.cases(lab) for r in range(rounds)]
-    for (case, r), verdict in _graded(jobs, lambda job: _judge(lab, job[0], job[1]), f"{lab}: bank", quiet):
-        _enter(found, case, verdict, f" (seed {r})" if rounds > 1 else "")
+    found = Audit(lab, mutated=mutate, rounds=rounds)
+    jobs = [(case, case) for case in bank.cases(lab)]
+    for case, verdict in _graded(lab, jobs, rounds, f"{lab}: bank", quiet):
+        first, *others = verdict.results, *verdict.again
+        if others and [(r.id, r.cases) for r in others.pop()] != [(r.id, r.cases) for r in first]:
+            found.misses.append(f"{case.kind} {case.name}: seed 0, asked again at the end, was judged otherwise")
+        for number, results in enumerate([first, *others]):
+            _enter(found, case, results, f" (seed {number})" if rounds > 1 else "")
     if mutate:
         known = mutants.equivalent(lab)
         chosen = mutants.mutants(lab)
         if sample is not None and sample < len(chosen):
             chosen = [chosen[i] for i in sorted(np.random.default_rng(0).choice(len(chosen), sample, replace=False))]
         cases = [(m, bank.Case("mutant", "mutant", {m.cell: m.source}, m.change)) for m in chosen]
-        for (m, _), verdict in _graded(cases, lambda job: _judge(lab, job[1], 0), f"{lab}: mutants", quiet):
+        for m, verdict in _graded(lab, cases, 1, f"{lab}: mutants", quiet):
             killed = verdict.points < verdict.max
             found.total["mutants"] += 1
             found.good["mutants"] += killed
@@ -81,21 +102,44 @@ def audit(lab: str, mutate: bool = False, rounds: int = 1, sample: int | None = 
     return found
 
 
-def _judge(lab: str, case: bank.Case, number: int) -> run.Verdict:
-    return run.judge(bank.submission(lab, case), seeds(number), nursery(lab))
-
-
 def _graded(
-    jobs: list[T], grade: Callable[[T], run.Verdict], text: str, quiet: bool
-) -> Iterable[tuple[T, run.Verdict]]:
-    with ThreadPoolExecutor(WORKERS) as pool:
-        yield from track(zip(jobs, pool.map(grade, jobs), strict=True), text, len(jobs), disable=quiet)
+    lab: str, jobs: list[tuple[T, bank.Case]], rounds: int, text: str, quiet: bool
+) -> Iterator[tuple[T, run.Verdict]]:
+    """Each job with the verdict on its case: over `rounds` seeds and, if there are several, the first once more."""
+    numbers = [*range(rounds), 0] if rounds > 1 else [0]
+    each = len(numbers) * sum(run.check_id(cell) is not None for cell in run.read(solution(lab)).cells)
+    limits = of_lab(lab).limits
+    limits = replace(limits, total_seconds=limits.total_seconds + ROUND_SECONDS * rounds)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+               TimeRemainingColumn())  # fmt: skip
+    with Progress(*columns, disable=quiet) as bar, ThreadPoolExecutor(WORKERS) as pool:
+        task = bar.add_task(f"{text}, checks", total=len(jobs) * each)
+
+        def judge(job: tuple[T, bank.Case]) -> run.Verdict:
+            left = each
+
+            def counted(number: int) -> run.Seeds:
+                def generator(id: str) -> np.random.Generator:
+                    nonlocal left
+                    left -= 1
+                    bar.advance(task)
+                    return seeds(number)(id)
+
+                return generator
+
+            first, *again = map(counted, numbers)
+            verdict = run.judge(bank.submission(lab, job[1]), first, of_lab(lab), limits, again=again)
+            bar.advance(task, left)  # what a submission that ended early was not asked
+            return verdict
+
+        for (job, _), verdict in zip(jobs, pool.map(judge, jobs), strict=True):
+            yield job, verdict
 
 
-def _enter(found: Audit, case: bank.Case, verdict: run.Verdict, seed: str) -> None:
-    lost = {r.id: r for r in verdict.results if r.points < r.max}
+def _enter(found: Audit, case: bank.Case, results: list[checks.Result], seed: str) -> None:
+    lost = {r.id: r for r in results if r.points < r.max}
     if case.kind == "blank":
-        found.blank = max(found.blank, verdict.points)
+        found.blank = max(found.blank, sum(r.points for r in results))
     elif case.kind == "right":
         found.count("right", not lost, f"right {case.name}{seed} lost points in {_said(lost.values())}")
     else:
@@ -126,6 +170,13 @@ def show(audits: list[Audit], console: Console) -> None:
         table.add_row(a.lab, of["right"], f"{a.blank:g}", of["wrong"], of["named"], killed)
     console.print(table)
     for a in audits:
+        if a.rounds > 1 and not a.misses and a.blank == 0:
+            console.print(
+                f"{a.lab}: no wrong verdict under {a.rounds} seeds, so at most {100 * a.bound:.1f} % of fresh seeds "
+                "give one to any given submission (95 % confidence)",
+                highlight=False,
+                soft_wrap=True,
+            )
         lists = {
             "Missed": a.misses,
             "Survived: a hole in a check, or to be listed in the bank's mutants.toml": a.survivors,

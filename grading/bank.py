@@ -14,7 +14,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from quintet_grading import run
-from quintet_grading.referee import ROOT, solution
+from quintet_grading.course import release, solution
 
 BANK = Path(__file__).parent / "bank"
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
@@ -74,7 +74,7 @@ def reference(lab: str) -> dict[str, str]:
 
 def submission(lab: str, case: Case) -> NotebookNode:
     """The case as a student would hand it in: the released lab with cells filled in, the rest from the reference."""
-    notebook = run.read(ROOT / "labs" / lab / f"{lab}.ipynb")
+    notebook = run.read(release(lab))
     filled = {} if case.kind == "blank" else {**reference(lab), **case.cells}
     for cell in notebook.cells:
         name = cell.metadata.get("nbgrader", {}).get("grade_id")

@@ -1,207 +1,217 @@
-"""`quintet grade`: a folder of submissions to a gradebook and one record a student, through nbgrader's own steps.
+"""`quintet grade`: from a folder of submissions to a gradebook and one record a student.
 
-nbgrader sanitises, restores locked cells and keeps the gradebook; `Referee` (referee.py) runs and judges in the place
-of its Execute. A record is read back from what was written, the autograded notebook and the gradebook, so that it says
-what they say.
+    intake ──Job──▶ farm (station: sandboxed run ↔ referee) ──Outcome──▶ record ──▶ records
+
+One direction, each step its own module; this one only joins them. What is in the journal already is not judged again,
+so that a run that was cut off goes on where it stopped. Nothing that happens to one submission stops the others.
 """
 
-import contextlib
-import io
-import logging
 import os
-import tempfile
-import time
-import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nbformat import NotebookNode
-from nbgrader.api import MissingEntry
-from nbgrader.apps.api import NbGraderAPI
-from sqlalchemy.exc import SAWarning
-from traitlets.config import Config, PyFileConfigLoader
+from quintet_grading import GradingFault, Refusal, farm, intake, policy, sandbox, station
+from quintet_grading.course import Course, solution
+from quintet_grading.job import UNGRADED, Job, Limits, Outcome
+from quintet_grading.record import Journal, Writer
 
-from quintet import checks
-from quintet_grading import GradingFault, Refusal, bank, run
-from quintet_grading.referee import ROOT, nursery, solution
-
-GRADED, LIMITED, UNGRADED = "graded", "limited", "ungraded"  # limited: the student's code or file; ungraded: our fault
+__all__ = ["Options", "appeal", "grade"]
 
 
 @dataclass(frozen=True)
-class Course:
-    """Where a course's state lies: submitted/, autograded/, feedback/, gradebook.db and key are in `folder` unless
-    told otherwise."""
+class Options:
+    """How to grade. scheduler: a Dask scheduler's address, None for this machine; workers: how many at once here.
 
-    folder: Path = ROOT / "course"
-    submitted: Path | None = None
-    db: str | None = None
-
-    def config(self) -> Config:
-        """nbgrader's configuration, from grading/nbgrader_config.py."""
-        os.environ["QUINTET_COURSE"] = str(self.folder)
-        config = PyFileConfigLoader("nbgrader_config.py", path=str(ROOT / "grading")).load_config()
-        config.CourseDirectory.submitted_directory = str(self.submitted_folder)
-        if self.db:
-            config.CourseDirectory.db_url = self.db
-        return config
-
-    @property
-    def submitted_folder(self) -> Path:
-        return (self.submitted or self.folder / "submitted").resolve()
-
-    def path(self, step: str, student: str, lab: str) -> Path:
-        return self.folder / step / student / lab
-
-    def notebook(self, student: str, lab: str) -> Path:
-        return self.submitted_folder / student / lab / f"{lab}.ipynb"
-
-
-@contextlib.contextmanager
-def opened(course: Course) -> Iterator[NbGraderAPI]:
-    """nbgrader's API on this course, its log kept off the terminal."""
-    log = logging.getLogger("quintet.nbgrader")
-    log.propagate = False
-    log.handlers = [logging.StreamHandler(io.StringIO())]
-    with warnings.catch_warnings():
-        # nbgrader 0.9.6 builds rows before it adds them to the session, which SQLAlchemy 2 reports each time.
-        warnings.filterwarnings("ignore", category=SAWarning, module="nbgrader")
-        api = NbGraderAPI(config=course.config())
-        api.log = log
-        yield api
-
-
-def register(api: NbGraderAPI, lab: str) -> None:
-    """Enter the lab's cells and points into the gradebook, as `nbgrader generate_assignment` does; labs/ is left alone.
-
-    Raises RuntimeError with nbgrader's message when the solution notebook is not in order.
+    sandboxed: False runs submissions with the rights of this process: only for code that is trusted. limits: instead
+    of the course's own. students: only these.
     """
-    before = api.coursedir.release_directory
-    with tempfile.TemporaryDirectory(prefix="quintet-release-") as scratch:
-        api.coursedir.release_directory = scratch
+
+    scheduler: str | None = None
+    workers: int = 2
+    gpus: int = 0
+    sandboxed: bool = True
+    limits: Limits | None = None
+    students: Collection[str] | None = None
+    log: Path | None = None
+
+
+def grade(
+    labs: str | list[str], course: Course, options: Options | None = None, progress: farm.Watcher | None = None
+) -> list[dict]:
+    """Grade every submission of `labs`; one record a student and lab, in that order, whatever happened to any of them.
+
+    Raises Refusal for an unknown lab, when nobody handed one in, or where code cannot be locked in; farm.Stopped on
+    Ctrl-C. What was graded before is recorded and stays. Where a grading service is configured, it does the work.
+    """
+    labs, options = [labs] if isinstance(labs, str) else labs, options or Options()
+    if (address := _service(options)) is not None:
+        from quintet_grading import service
+
+        return service.ask_to_grade(address, labs, course, options.students, progress)
+    handed_in = {lab: _students(lab, course, options) for lab in labs}
+    if options.sandboxed and options.scheduler is None:
+        sandbox.require()
+    rules = policy.Policy.load(course.folder)
+    if options.scheduler is None:
+        station.prepare(labs[0], options.sandboxed)  # it starts while we read what was handed in
+    with Writer(course) as writer:
+        clerk = _Clerk(course, rules, options, writer, handed_in, progress)
+        registered = [writer.register(lab, rules.deadline(lab)) for lab in labs]
+        judged = farm.run(
+            clerk.jobs(), station.judge, scheduler=options.scheduler, workers=options.workers, gpus=options.gpus,
+            needs_gpu=lambda job: job.gpu, total=sum(map(len, handed_in.values())), progress=progress,
+            log=options.log or course.folder / "grading.log",
+        )  # fmt: skip
         try:
-            _succeed(
-                api.generate_assignment(lab, force=True, create=True),
-                f"lab {lab} could not be entered into the gradebook",
-            )
+            for job, outcome in judged:
+                if registered:
+                    _ = [future.result() for future in registered]  # a lab that cannot be entered stops us here
+                    registered = []
+                clerk.record(job, outcome)
         finally:
-            api.coursedir.release_directory = before
+            clerk.finish()
+    return clerk.records()
 
 
-def _succeed(result: dict, what: str) -> None:
-    if not result["success"]:
-        lines = [line for line in (result.get("error") or result.get("log") or "").splitlines() if line.strip()]
-        raise RuntimeError(f"{what}: {lines[-1].strip() if lines else 'no message'}")
+def _service(options: Options) -> str | None:
+    """The address of the service that grades for this command (service.py), if there is one."""
+    address = os.environ.get("QUINTET_SERVICE") or None
+    if address and (options.scheduler or not options.sandboxed):
+        raise Refusal(f"the grading service at {address} decides where and how: leave out --scheduler and --unsafe")
+    return address
 
 
-def students(course: Course, lab: str) -> list[str]:
-    """Who handed in something for the lab, in order."""
-    if not course.submitted_folder.is_dir():
-        return []
-    return sorted(
-        p.name for p in course.submitted_folder.iterdir() if (p / lab).is_dir() and not p.name.startswith(".")
-    )
-
-
-def grade(lab: str, course: Course, done=lambda student: None) -> list[dict]:
-    """Grade every submission of `lab`; one record a student, whatever happens to any of them. `done` is called after
-    each.
-
-    Raises Refusal for an unknown lab or when nobody handed it in, GradingFault when this machine cannot grade it.
-    """
+def _students(lab: str, course: Course, options: Options) -> list[str]:
     solution(lab)
-    names = students(course, lab)
+    names = [s for s in course.students(lab) if options.students is None or s in options.students]
     if not names:
-        raise Refusal(
-            f"no submission of {lab} in {course.submitted_folder}: expected STUDENT/{lab}/{lab}.ipynb there"
-        )
-    _canary(lab)
-    records = []
-    with opened(course) as api:
-        register(api, lab)
-        for student in names:
-            start = time.monotonic()
+        raise Refusal(f"no submission of {lab} in {course.submitted_folder}: expected STUDENT/{lab}/{lab}.ipynb there")
+    return names
+
+
+class _Clerk:
+    """Makes jobs of what was handed in, and has outcomes recorded."""
+
+    def __init__(self, course, rules, options, writer, handed_in, progress):
+        self.course: Course = course
+        self.rules: policy.Policy = rules
+        self.options: Options = options
+        self.writer: Writer = writer
+        self.handed_in: dict[str, list[str]] = handed_in
+        self.progress: farm.Watcher | None = progress
+        self._written: list[tuple[Job, Future]] = []
+        self._faults: dict[tuple[str, str], str] = {}
+
+    def jobs(self) -> Iterator[Job]:
+        """A job for each submission that is not in the journal yet."""
+        for lab, students in self.handed_in.items():
+            rows = Journal(self.course.db_url).judged(lab)
+            seed_key = policy.seed_key(self.course.key(), lab, self.rules)
+            versions: dict[Limits, str] = {}
+            for student in students:
+                limits = self.options.limits or self.rules.limits(student, lab)
+                if limits not in versions:
+                    versions[limits] = policy.version(lab, seed_key, limits)
+                job = Job(
+                    student, lab, "", versions[limits], seed_key=seed_key, limits=limits,
+                    sandboxed=self.options.sandboxed, gpu=station.needs_gpu(lab),
+                )  # fmt: skip
+                try:
+                    job = self._read(job, rows.get(student, []))
+                except GradingFault as fault:
+                    self.record(job, Outcome(UNGRADED, f"Not graded yet, by no fault of the student's: {fault}."))
+                else:
+                    if job is not None:
+                        yield job
+
+    def _read(self, job: Job, rows: list[dict]) -> Job | None:
+        """The job with what was handed in, or None where there is nothing to judge."""
+        found = intake.submission(self.course, job.student, job.lab)
+        job = replace(
+            job, submission=found.sha256, notebook=found.text, reason=found.reason, notes=found.notes,
+            timestamp=found.timestamp,
+        )  # fmt: skip
+        if any(row["key"] == job.key for row in rows):
+            return None
+        used = {row["submission"] for row in rows if row["attempt"] is not None} - {job.submission}
+        allowed = self.rules.attempts(job.student, job.lab)
+        if len(used) >= allowed and not job.reason:
+            self._say(f"{job.student} has used all {allowed} attempts at {job.lab}: the newest file was not graded.")
+            return None
+        return job
+
+    def record(self, job: Job, outcome: Outcome) -> None:
+        extension = self.rules.extension(job.student, job.lab).total_seconds()
+        self._written.append((job, self.writer.put(job, outcome, extension)))
+
+    def finish(self) -> None:
+        """Wait until everything is recorded."""
+        for job, future in self._written:
             try:
-                record = _grade_one(api, course, lab, student)
-            except Exception as error:  # noqa: BLE001 whatever goes wrong with one submission, the others are graded
-                record = _nothing(lab, UNGRADED, f"Not graded yet, by no fault of the student's: {error}")
-            records.append({"student": student, "lab": lab, **record, "seconds": round(time.monotonic() - start, 3)})
-            done(student)
-    return records
+                future.result()
+            except GradingFault as fault:
+                self._faults[job.student, job.lab] = str(fault)
+        self._written.clear()
+
+    def records(self) -> list[dict]:
+        """What the journal says of each student, and of whom nothing could be recorded: that."""
+        found = []
+        for lab, students in self.handed_in.items():
+            known = {r["student"]: r for r in Journal(self.course.db_url).records(lab)}
+            for student in students:
+                fault = self._faults.get((student, lab))
+                if fault is not None or student not in known:
+                    found.append(_ungraded(student, lab, fault or "it was not recorded: run the command again"))
+                else:
+                    found.append(known[student])
+        return found
+
+    def _say(self, text: str) -> None:
+        if self.progress is not None:
+            self.progress.note(text)
 
 
-def _canary(lab: str) -> None:
-    """Raise GradingFault unless the reference runs and gets full marks: a broken set-up or missing data is no student's
-    fault and must not become anybody's grade."""
-    verdict = run.judge(bank.submission(lab, bank.cases(lab)[0]), checks.public_rng, nursery(lab))
-    errors = [o for c in verdict.notebook.cells for o in c.get("outputs", []) if o.output_type == "error"]
-    if errors or verdict.points < verdict.max:
-        said = [f"{e.ename}: {e.evalue}" for e in errors] or [f.message for r in verdict.results for f in r.findings]
-        raise GradingFault(f"nothing was graded, since even the reference solution of {lab} fails here: {said[0]}")
+def appeal(course: Course, lab: str, student: str, options: Options | None = None) -> list[dict]:
+    """A student's recorded attempts judged again: `{attempt, recorded, again, same_version}`. Nothing is written.
+
+    Raises Refusal where nothing is recorded, or what was handed in is not kept any more.
+    """
+    options = options or Options()
+    if (address := _service(options)) is not None:
+        from quintet_grading import service
+
+        return service.ask_to_appeal(address, course, lab, student)
+    rules = policy.Policy.load(course.folder)
+    if options.sandboxed:
+        sandbox.require()
+    seed_key = policy.seed_key(course.key(), lab, rules)
+    limits = options.limits or rules.limits(student, lab)
+    version = policy.version(lab, seed_key, limits)
+    found = []
+    judged = Journal(course.db_url).judged(lab).get(student, [])
+    for row in (row for row in judged if row["attempt"] is not None):
+        path = course.attempt(lab, student, row["key"]) / "submitted.ipynb"
+        if not path.is_file():
+            raise Refusal(f"attempt {row['attempt']} of {student} at {lab} is not kept: {path} is missing")
+        clean = intake.clean(path.read_bytes(), intake.released(lab))
+        job = Job(
+            student, lab, row["submission"], version, clean.text, clean.reason, clean.notes, seed_key, limits,
+            sandboxed=options.sandboxed, gpu=station.needs_gpu(lab),
+        )  # fmt: skip
+        again = sum(c["points"] for c in station.judge(job).checks)
+        found.append({
+            "attempt": row["attempt"], "recorded": row["score"], "again": again,
+            "same_version": row["version"] == version,
+        })  # fmt: skip
+    if not found:
+        raise Refusal(f"nothing of {student} is recorded for {lab}")
+    return found
 
 
-def _grade_one(api: NbGraderAPI, course: Course, lab: str, student: str) -> dict:
-    try:
-        _is_submission_of(run.read(course.notebook(student, lab)), lab)
-    except ValueError as error:
-        return _nothing(lab, LIMITED, f"Not a submission of {lab}: {error}.")
-    _succeed(api.autograde(lab, student, force=True, create=True), f"nbgrader could not grade {student}")
-    return _record(api, course, lab, student)
-
-
-def _is_submission_of(notebook: NotebookNode, lab: str) -> None:
-    asked = set(grade_ids(run.read(solution(lab))))
-    if not asked & set(grade_ids(notebook)):
-        raise ValueError("it has none of the lab's graded cells")
-
-
-def grade_ids(notebook: NotebookNode) -> list[str]:
-    cells = [c.metadata.get("nbgrader", {}) for c in notebook.cells]
-    return [str(c["grade_id"]) for c in cells if isinstance(c, dict) and c.get("grade") and "grade_id" in c]
-
-
-def _record(api: NbGraderAPI, course: Course, lab: str, student: str) -> dict:
-    notebook = run.read(course.path("autograded", student, lab) / f"{lab}.ipynb")
-    found = [
-        o.metadata.quintet for c in notebook.cells for o in c.get("outputs", []) if "quintet" in o.get("metadata", {})
-    ]
-    reason = notebook.metadata.get("quintet", {}).get("reason", "")
-    with api.gradebook as gradebook:
-        grades = [
-            (g.cell_type, g.auto_score or 0.0, g.max_score)
-            for g in gradebook.find_submission_notebook(lab, lab, student).grades
-        ]
+def _ungraded(student: str, lab: str, reason: str) -> dict:
     return {
-        "state": LIMITED if reason else GRADED,
-        "score": sum(score for kind, score, _ in grades if kind == "code"),
-        "max_score": sum(most for kind, _, most in grades if kind == "code"),
-        "manual_max": sum(most for kind, _, most in grades if kind != "code"),
-        "checks": [dict(f) for f in found],
-    }
-
-
-def _nothing(lab: str, state: str, message: str) -> dict:
-    """The record of a submission from which nothing could be judged."""
-    cells = run.read(solution(lab)).cells
-    ids = [id for id in map(run.check_id, cells) if id]
-    finding = {"misconception": None, "message": message}
-    return {
-        "state": state,
-        "score": 0.0,
-        "max_score": sum(checks.find(id).points for id in ids),
-        "manual_max": sum(
-            c.metadata.nbgrader.points
-            for c in cells
-            if c.metadata.get("nbgrader", {}).get("grade") and not run.check_id(c)
-        ),
-        "checks": [{"id": id, "points": 0.0, "max": checks.find(id).points, "findings": [finding]} for id in ids],
-    }
-
-
-def feedback(lab: str, course: Course) -> None:
-    """nbgrader's feedback pages for every graded submission of `lab`."""
-    with opened(course) as api:
-        for student in students(course, lab):
-            with contextlib.suppress(MissingEntry):
-                api.generate_feedback(lab, student, force=True)
+        "student": student, "lab": lab, "state": UNGRADED, "score": None, "max_score": None, "manual_max": None,
+        "checks": [], "seconds": 0.0, "reason": reason,
+    }  # fmt: skip

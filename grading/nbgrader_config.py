@@ -8,15 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from nbgrader.preprocessors import (
-    AssignLatePenalties,
-    CheckCellMetadata,
-    IgnorePattern,
-    LimitOutput,
-    SaveAutoGrades,
-)
-
-from quintet_grading.referee import Referee
+from quintet_grading import stock
 
 root = Path(__file__).resolve().parent.parent
 course = Path(os.environ.get("QUINTET_COURSE", root / "course"))
@@ -41,13 +33,7 @@ c.ClearSolutions.code_stub = {"python": "raise NotImplementedError"}
 c.ClearSolutions.text_stub = "*Your answer here.*"
 c.IncludeHeaderFooter.header = ""
 
-# Grading: stock execution is replaced by the referee, which never runs a check where student code lives (run.py).
-c.OverwriteCells.add_missing_cells = True  # a deleted test cell comes back and counts
-c.Autograde.autograde_preprocessors = [
-    Referee,
-    IgnorePattern,
-    LimitOutput,
-    SaveAutoGrades,
-    AssignLatePenalties,
-    CheckCellMetadata,
-]
+# Grading: `nbgrader autograde`, formgrader's button and `quintet grade` are one pipeline and write one gradebook.
+stock.install()
+c.HTMLExporter.filters = {"markdown2html": "quintet_grading.markup.markdown2html"}  # a student's text cells run nothing
+c.ExportApp.plugin_class = "quintet_grading.export.StatesExporter"

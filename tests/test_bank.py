@@ -6,7 +6,7 @@ import pytest
 
 from quintet import checks
 from quintet_grading import audit, bank, mutants, run
-from quintet_grading.referee import labs, solution
+from quintet_grading.course import labs, solution
 
 
 @pytest.mark.slow

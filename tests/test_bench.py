@@ -116,7 +116,7 @@ def test_the_table_shows_machine_ratio_and_bar(topics):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("row", bench.known(), ids=lambda b: b.name)
+@pytest.mark.parametrize("row", [b for b in bench.known() if b.setup], ids=lambda b: b.name)
 def test_the_sides_of_every_real_row_agree(row):
     try:
         ours, theirs = row.setup()

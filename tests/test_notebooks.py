@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from quintet_grading import notebooks
-from quintet_grading.referee import ROOT, labs
+from quintet_grading.course import ROOT, labs
 
 LECTURES = notebooks.lectures()
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import platform
 import re
-import shutil
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -23,15 +22,18 @@ LOCK = Path(__file__).parents[2] / "requirements.lock"  # beside lib/; absent wh
 ANEW = "rm -r .venv && make setup"  # set-up, once done, does not look for what was changed by hand
 
 
-def report(lock: Path = LOCK) -> dict[str, Any]:
-    """Everything `quintet doctor --json` writes: plain types only."""
+def report(lock: Path = LOCK, sandbox: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Everything `quintet doctor --json` writes: plain types only.
+
+    sandbox: what the grader says of this machine, `{why_not, counted}`; students' installations have none.
+    """
     return {
         "python": {"version": platform.python_version(), "ok": sys.version_info[:2] == PYTHON},
         "platform": platform.platform(),
         "machine": _machine(),
         "packages": _packages(lock),
         "data": _data(),
-        "sandbox": {"bwrap": shutil.which("bwrap")},
+        "sandbox": sandbox or {"why_not": "there is no grader here", "counted": False},
     }
 
 
@@ -90,10 +92,12 @@ def _rows(report: dict[str, Any]) -> list[tuple[str, str, str]]:
         (f"data: {name}", "in the cache" if data["present"] else "missing", "" if data["present"] else "make data")
         for name, data in report["data"].items()
     ]
-    if report["sandbox"]["bwrap"]:
-        rows.append(("sandbox", "bubblewrap", ""))
+    sandbox = report["sandbox"]
+    if sandbox["why_not"]:
+        rows.append(("sandbox", "none: no grading of code that is not trusted", sandbox["why_not"]))
     else:
-        rows.append(("sandbox", "no bubblewrap: hostile samples are left out", "apt-get install bubblewrap"))
+        counted = "counted by control groups" if sandbox["counted"] else "limited for each process only"
+        rows.append(("sandbox", f"here; memory and processes {counted}", ""))
     return rows
 
 

@@ -12,8 +12,20 @@ fails; the next case goes on. `near` compares and names the misconception whose 
 inputs until every suspect's answer can be told from the right one. The same function serves the notebook
 (notebook.py), the bank and the grader: `run` returns a `Result`; only an exception that is neither a Mismatch nor the
 student's leaves it, and that is our fault.
+
+When graded, the inputs are secret, a student's code sees them, and what is found goes back to the student: `run(…,
+secret=True)` tells where and what kind a mistake is, but no value of a question or an answer, and no text of the
+student's. What a submission can still carry out is what it chooses to get wrong. A case ends with its first wrong
+answer, so it says at most one of: which of Q questions, which of L parts of the answer, which of M misconceptions or
+none, and one of fewer than 2¹⁷ kinds (in a tensor of at most 256 entries the number of wrong ones and the first,
+finite or not, under 66,000; a type, a dtype; an exception's built-in name and a line up to 255, under 19,000). That is
+less than 17 + log₂ Q·L·(M+1) bits a case, 26 for lab 2.1: less than 390 bits, a dozen fp32 numbers, from all 15 cases
+of one graded attempt, at the price of the points of every case that speaks. A check's author must keep inputs out of a
+case's name and `what`, and put values into a Mismatch of their own through `show_value`; tests/test_secrecy.py asks
+every check with other inputs and hostile answers.
 """
 
+import builtins
 import contextlib
 import contextvars
 import importlib
@@ -25,10 +37,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from quintet.checks.near import ANY, Either, Mismatch, draw, near
-from quintet.student import NotWritten, Student, StudentError
+from quintet.checks.near import ANY, Either, Mismatch, draw, keep_secret, near, show_value
+from quintet.student import Died, NotWritten, Student, StudentError, TimedOut, Unfit
 
-__all__ = ["ANY", "Either", "Misconception", "Mismatch", "case", "check", "draw", "find", "near", "public_rng", "run"]
+__all__ = [
+    "ANY", "Either", "Misconception", "Mismatch", "case", "check", "draw", "find", "near", "public_rng", "run",
+    "show_value",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -143,7 +158,7 @@ def _finding(error: Exception) -> Finding | None:
     """
     match error:
         case Mismatch():
-            return Finding(error.misconception, str(error))
+            return Finding(error.misconception, str(error) + _hint())
         case NotWritten():
             return Finding(None, "This step is not written yet: it still raises NotImplementedError.")
         case TypeError() | AttributeError() if (found := PLAIN.match(str(error))) and _in_check(error):
@@ -151,8 +166,35 @@ def _finding(error: Exception) -> Finding | None:
             return Finding(None, f"There is {held}. Is one of this step's names used for something else?")
         case StudentError():
             where = f"\n{error.trace}" if error.trace else ""
-            return Finding(None, f"Your code raised {error}{where}")
+            said = _secretly(error) + _hint() if keep_secret.get() else f"Your code raised {error}{where}"
+            return Finding(None, said)
     return None
+
+
+BUILTIN = {k for k, v in vars(builtins).items() if isinstance(v, type) and issubclass(v, BaseException)}
+MAX_LINE = 255  # of a student's cell: what is told of a line is one of so many numbers
+IN_CELL = re.compile(r'File "<ipython-input-\d{1,5}-\w{1,64}>", line (\d{1,3}),')
+
+
+def _secretly(error: StudentError) -> str:
+    """A student's exception without a word of theirs. Classes are ours, `kind` and `trace` are the child's claims."""
+    match error:
+        case TimedOut():
+            return "Your code ran over its time."
+        case Died():
+            return "Your code's process ended, or its answer could not be read."
+        case Unfit(kind="Unfit"):
+            return "Your code gave an object where plain data (a number, a list, a tensor) was expected."
+    name = error.kind if error.kind in BUILTIN else "an exception of your own"
+    line = int(IN_CELL.findall(error.trace)[-1]) if IN_CELL.search(error.trace) else MAX_LINE + 1
+    return f"Your code raised {name}" + (f" in line {line} of its cell." if line <= MAX_LINE else ".")
+
+
+def _hint() -> str:
+    """What to do about a finding that leaves out the values."""
+    if not keep_secret.get():
+        return ""
+    return f'\nRun check("{_running.get().id}") in your notebook: it shows the values for its public inputs.'
 
 
 def _in_check(error: Exception) -> bool:
@@ -164,15 +206,16 @@ def _in_check(error: Exception) -> bool:
     return last is not None and last.tb_frame.f_code.co_filename == own
 
 
-def run(id: str, student: Student, rng: np.random.Generator) -> Result:
-    """Run a check once. Raises only what is not the student's doing; what is theirs, outside of any case, costs the
-    cases that have not run."""
+def run(id: str, student: Student, rng: np.random.Generator, secret: bool = False) -> Result:
+    """Run a check once; `secret`: what is found tells no values. Raises only what is not the student's doing; what is
+    theirs, outside of any case, costs the cases that have not run."""
     found = find(id)
     result = Result(id, found.points)
-    token = _running.set(result)
+    tokens = _running.set(result), keep_secret.set(secret)
     start = time.perf_counter()
     try:
-        found.function(student, rng)
+        with student.settled():
+            found.function(student, rng)
     except Exception as error:
         finding = _finding(error)
         if finding is None:
@@ -180,7 +223,8 @@ def run(id: str, student: Student, rng: np.random.Generator) -> Result:
         rest = max(found.points - sum(c.points for c in result.cases), 0.0)
         result.cases.append(Case("the rest of the step", rest, False, finding))
     finally:
-        _running.reset(token)
+        _running.reset(tokens[0])
+        keep_secret.reset(tokens[1])
         result.seconds = time.perf_counter() - start
     total = sum(c.points for c in result.cases)
     if abs(total - found.points) > 1e-9:

@@ -1,7 +1,5 @@
 """What lab 2.1 asks: the pieces of a loss scaler, written as functions, and the order in which a step uses them."""
 
-import copy
-
 import numpy as np
 import torch
 from torch import nn
@@ -209,11 +207,12 @@ def zeroed(student: Student, rng: np.random.Generator) -> None:
         near(student.zeroed(*inputs), known.pop("right"), suspects=known, what="the share")
         _unchanged(student, inputs[0], lambda grads: student.zeroed(grads, 64.0, torch.float16))
     with case("at the edge: half of the smallest subnormal drowns, a little more does not; bf16 keeps both", 1):
-        edge = amp.FORMATS["fp16"].smallest / 2
-        grads = [torch.tensor([edge, 1.01 * edge, -edge, 0.0]), torch.tensor([1.0])]
-        near(student.zeroed(grads, 1.0, torch.float16), 0.5, what="the share in fp16")
-        near(student.zeroed(grads, 2.0, torch.float16), 0.0, what="the share in fp16, scaled by 2")
-        near(student.zeroed(grads, 1.0, torch.bfloat16), 0.0, what="the share in bf16")
+        scale, whole = float(2.0 ** rng.integers(-3, 4)), int(rng.integers(2, 9))
+        edge = amp.FORMATS["fp16"].smallest / 2 / scale
+        grads = [torch.tensor([edge, 1.01 * edge, -edge, 0.0]), torch.full((whole,), 1 / scale)]
+        near(student.zeroed(grads, scale, torch.float16), 2 / (3 + whole), what="the share in fp16")
+        near(student.zeroed(grads, 2 * scale, torch.float16), 0.0, what="the share in fp16, scaled by twice as much")
+        near(student.zeroed(grads, scale, torch.bfloat16), 0.0, what="the share in bf16")
         near(student.zeroed([torch.zeros(3)], 1.0, torch.float16), 0.0, what="the share where no entry is nonzero")
 
 
@@ -308,8 +307,9 @@ def next_scale(student: Student, rng: np.random.Generator) -> None:
 
 # ---- 4 forward, scale, backward, accumulate
 
-# A model that says in which precision it ran, with a head in fp32, as is common. Runs on the student's side and here.
-WITH_FP32_HEAD = """
+# A model that says in which precision it ran, with a head in fp32, as is common; and what a step needs, put together at
+# once, since each thing asked for travels. Runs on the student's side and here.
+GIVEN = """
 import torch
 from torch import nn
 
@@ -330,24 +330,34 @@ def small_loss(outputs, targets):
 def put_gradients(model, grads):
     for p, g in zip(model.parameters(), grads):
         p.grad = g
+
+def trial(weights, lr, gamma, before):
+    model = nn.Linear(4, 3)
+    model.load_state_dict({"weight": weights[0], "bias": weights[1]})
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=gamma)
+    if before is not None:
+        put_gradients(model, before)
+        optimizer.step()
+        scheduler.step()
+    return model, optimizer, scheduler
 """
 _here: dict = {"__name__": __name__}
-exec(WITH_FP32_HEAD, _here)
+exec(GIVEN, _here)
 HALF_EPS, FP32_EPS = 2.0**-10, 2.0**-23
 
 
 def _gradients(model, batches, loss_fn, dtype, factor, inside=False):
     """Σ over the batches of the gradients of factor(k) · loss, by parameter name; `inside`: backward under autocast."""
-    model = copy.deepcopy(model)
-    model.zero_grad(set_to_none=True)
+    weights = dict(model.named_parameters())
+    total = {name: torch.zeros_like(w) for name, w in weights.items()}
     for k, (x, y) in enumerate(batches):
         with torch.autocast("cpu", dtype=dtype):
             loss = loss_fn(model(x), y) * factor(k)
-            if inside:
-                loss.backward()
-        if not inside:
-            loss.backward()
-    return {name: p.grad for name, p in model.named_parameters()}
+        with torch.autocast("cpu", dtype=dtype, enabled=inside):
+            grads = torch.autograd.grad(loss, weights.values())
+        total = {name: t + g for (name, t), g in zip(total.items(), grads, strict=True)}
+    return total
 
 
 @check("amp/accumulate", points=4)
@@ -357,7 +367,7 @@ def accumulate(student: Student, rng: np.random.Generator) -> None:
     count, dtype = int(rng.choice([2, 4])), torch.float16
     scale = float(2.0 ** rng.integers(22, 27))
     loss_fn = _here["small_loss"]  # so small that fp16 gradients drown unless the loss is scaled before backward
-    given = student.define(WITH_FP32_HEAD)
+    given = student.define(GIVEN)
 
     def make(rng):
         model = _here["WithFp32Head"](inputs, hidden, classes)
@@ -467,9 +477,9 @@ LR, GAMMA = 0.1, 0.5  # the scheduler halves the rate: a step that should not ha
 @check("amp/finish_step", points=5)
 def finish_step(student: Student, rng: np.random.Generator) -> None:
     """finish_step(model, optimizer, scheduler, scale, streak, max_norm, interval) -> (scale, streak, stepped)."""
-    scale, streak = float(2.0 ** rng.integers(10, 15)), int(rng.integers(3, 100))
+    scale, streak = float(2.0 ** rng.integers(5, 9)), int(rng.integers(3, 100))  # a scale-th of a step is still seen
     max_norm = float(rng.uniform(0.5, 2.0))
-    given = student.define(WITH_FP32_HEAD)
+    given = student.define(GIVEN)
     shapes = [(3, 4), (3,)]
 
     def make(rng):
@@ -501,14 +511,7 @@ def finish_step(student: Student, rng: np.random.Generator) -> None:
 
         before, then: gradients of steps that the check takes itself, so that there is momentum, and to see it.
         """
-        model = student.lib("torch.nn.Linear", 4, 3)
-        model.load_state_dict({"weight": weights[0], "bias": weights[1]})
-        optimizer = student.lib("torch.optim.SGD", model.parameters(), lr=LR, momentum=0.9)
-        scheduler = student.lib("torch.optim.lr_scheduler.StepLR", optimizer, step_size=1, gamma=GAMMA)
-        if before is not None:
-            given.put_gradients(model, before)
-            optimizer.step()
-            scheduler.step()
+        model, optimizer, scheduler = given.trial(weights, LR, GAMMA, before)
         given.put_gradients(model, grads)
         with student.given(unscale=_unscale, next_scale=_next_scale):
             answer = student.finish_step(model, optimizer, scheduler, scale, streak, max_norm, interval)
@@ -524,14 +527,17 @@ def finish_step(student: Student, rng: np.random.Generator) -> None:
             "clip-before-unscale": after(weights, divided(clipped(grads))),
             "unscaled-twice": after(weights, clipped(divided(grads, scale**2))),
             "not-clipped": after(weights, divided(grads)),
+            "no step at all": weights,  # has no name, and must not look like one that has
         }
 
-    eps = 2.0**-20  # the norm that clips is a sum of 15 squares, then a root and a quotient
-    (weights, grads), known = draw(rng, make, answers, eps=eps)
+    # The norm that clips is a sum of 15 squares, then a root and a quotient; a weight is a sum of itself and two steps.
+    within = {"eps": 2.0**-20, "n": 3}
+    (weights, grads), known = draw(rng, make, answers, **within)
     right = known.pop("right")
+    del known["no step at all"]
 
     with case("a clean step: unscaled once, then clipped, then taken", 2):
-        near(ask(weights, grads)[0], right, suspects=known, what="the weights", eps=eps)
+        near(ask(weights, grads)[0], right, suspects=known, what="the weights", **within)
         small = [g / 100 for g in grads]  # a norm below max_norm stays as it is
         once = divided(small)
         near(
@@ -539,7 +545,7 @@ def finish_step(student: Student, rng: np.random.Generator) -> None:
             after(weights, once, once),
             suspects={"never-unscaled": after(weights, once, clipped(small))},
             what="the weights after a gradient smaller than max_norm",
-            eps=eps,
+            **within,
         )
     with case("after a clean step the scheduler has stepped, and the answer says so", 1):
         near(
@@ -574,13 +580,21 @@ def finish_step(student: Student, rng: np.random.Generator) -> None:
                     "scheduler-on-skipped-step": (still, LR * GAMMA**2, skipped),
                 },
                 what=f"(weights, learning rate, (scale, streak, stepped)) after a step with {bad}",
-                eps=eps,
+                **within,
             )
             later = ask(weights, hit, before=first, then=zeros)[0]
-            near(later, after(weights, first, zeros), what="the weights that momentum gives one step later", eps=eps)
+            near(later, after(weights, first, zeros), what="the weights that momentum gives one step later", **within)
 
 
 # ---- 6 master weights
+
+# 300 calls beside the student's code, since each call from here takes as long as twenty there.
+REPEAT = """
+def repeat(step, got, grads, lr, dtype, times):
+    for _ in range(times):
+        got = step(got[0], grads, lr, dtype)
+    return got
+"""
 
 
 @check("amp/master_step", points=3)
@@ -602,6 +616,7 @@ def master_step(student: Student, rng: np.random.Generator) -> None:
                 suspects={"half-master-weights": Either([([w.float() for w in halved], halved), (halved, halved)])},
                 what=f"the result for {str(half).removeprefix('torch.')}",
                 eps=FP32_EPS,
+                n=2,  # the weight and its step, which may cancel
             )
             if isinstance(got, (list, tuple)) and not all(
                 torch.equal(copy, w.to(half)) for w, copy in zip(*got, strict=True)
@@ -621,11 +636,12 @@ def master_step(student: Student, rng: np.random.Generator) -> None:
         stuck = Either(
             (kept, [w.half() for w in kept]) for kept in (halves, [w.float() for w in halves], rounded, through)
         )
-        theirs, want = masters, masters
+        got = student.master_step(masters, grads, lr, dtype)
+        near(got, (ANY, ANY))
+        got = student.define(REPEAT).repeat(student.master_step, got, grads, lr, dtype, steps - 1)
+        near(got, (ANY, ANY))
+        want = masters
         for _ in range(steps):
-            got = student.master_step(theirs, grads, lr, dtype)
-            near(got, (ANY, ANY))
-            theirs = got[0]
             want = [w - lr * g for w, g in zip(want, grads, strict=True)]
         right = want, [w.half() for w in want]
         near(got, right, suspects={"half-master-weights": stuck}, what="the result", n=steps, eps=FP32_EPS)

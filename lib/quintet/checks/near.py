@@ -7,11 +7,16 @@ length and eps the *coarser* of the two dtypes at work. It is taken relative to 
 entry, since a sum's error follows its terms and not its result. It never exceeds one half: an all-zeros answer would
 pass at 0.8. A number of lower precision than the answer's type promises earns no tolerance: a check that asks for one
 says so with `eps`.
+
+What a Mismatch says is made of parts: where, what kind, and which values. While `keep_secret` is set (checks.run does
+so when graded) the values are left out, and so is all that a student chooses freely: sizes, keys, class names. A check
+that writes its own Mismatch puts values into it through `show_value`.
 """
 
 import cmath
 import math
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -20,9 +25,12 @@ import torch
 from quintet.student import Ref, StudentError
 
 SHOWN = 3  # differing positions that a report lists
+MAX_PLACES = 256  # entries of a tensor up to which a secret report counts and places the wrong ones
 MAX_RTOL = 0.5
 FLOAT_EPS, FP32_EPS, BF16_EPS = 2.0**-24, 2.0**-23, 2.0**-7  # a Python number may come out of fp32 arithmetic
 ANY = type("Any", (), {"__repr__": lambda self: "anything"})()  # a part of an answer that is not judged here
+
+keep_secret: ContextVar[bool] = ContextVar("keep_secret", default=False)  # of the thread that a check runs in
 
 
 class Either(tuple):
@@ -99,19 +107,19 @@ def difference(got: Any, want: Any, what: str, n: int, eps: float | None, dtype:
     if want is ANY or got is ANY:
         return None
     if isinstance(got, Ref):
-        return f"{what} should be {_kind(want)}, but it is {got!r}"
+        return f"{what} should be {_kind(want)}, but it is {'an object' if keep_secret.get() else repr(got)}"
     if isinstance(want, (list, tuple)):
         if not isinstance(got, (list, tuple)):
             return f"{what} should be {_kind(want)}, but it is {_kind(got)}"
         if len(got) != len(want):
-            return f"{what} should have {len(want)} items, but it has {len(got)}"
+            return f"{what} should have {len(want)} items, but it has {_size(len(got), len(want))}"
         names = [f"{what}[{i}]" for i in range(len(want))]
         return _first(difference(g, w, name, n, eps, dtype) for g, w, name in zip(got, want, names, strict=True))
     if isinstance(want, dict):
         if not isinstance(got, dict) or set(got) != set(want):
-            keys = sorted(map(str, got)) if isinstance(got, dict) else _kind(got)
-            return f"{what} should have the keys {sorted(map(str, want))}, but has {keys}"
-        return _first(difference(got[k], w, f"{what}[{k!r}]", n, eps, dtype) for k, w in want.items())
+            return f"{what} {_keys(got, want)}"
+        named = [(f"{what}[{_key(k, i)}]", k) for i, k in enumerate(want)]
+        return _first(difference(got[k], want[k], name, n, eps, dtype) for name, k in named)
     if isinstance(want, np.ndarray):
         want = _tensor(want)
     if isinstance(want, torch.Tensor) and want.dim():
@@ -193,7 +201,7 @@ def _tensors(got: Any, want: torch.Tensor, what: str, n: int, eps: float | None,
     if not isinstance(got, torch.Tensor):
         return f"{what} should be a tensor of shape {tuple(want.shape)}, but it is {_kind(got)}"
     if got.shape != want.shape:
-        return f"{what} should have shape {tuple(want.shape)}, but has {tuple(got.shape)}"
+        return f"{what} should have shape {tuple(want.shape)}, but has {_shape(got)}"
     if dtype and got.dtype != want.dtype:
         return f"{what} should be {_name(want.dtype)}, but is {_name(got.dtype)}"
     inexact = [t.is_floating_point() or t.is_complex() for t in (got, want)]
@@ -202,13 +210,9 @@ def _tensors(got: Any, want: torch.Tensor, what: str, n: int, eps: float | None,
     if not inexact[1]:
         wrong = g != w
     else:
-        if bool((g.isfinite() != w.isfinite()).any()):
-            bad = (g.isfinite() != w.isfinite()).nonzero()
-            at = tuple(bad[0].tolist())
-            return (
-                f"{what} differs in where it is finite: {len(bad)} of {g.numel()} entries, first at {list(at)}: "
-                f"{_expected(w[at].item(), g[at].item())}"
-            )
+        wrong = g.isfinite() != w.isfinite()
+        if bool(wrong.any()):
+            return f"{what} differs in where it is finite: {_places(wrong, got, want, 'first at', shown=1)}"
         got_eps = torch.finfo(got.dtype).eps if inexact[0] else 0.0
         rtol = _rtol(n, max(eps or 0.0, torch.finfo(want.dtype).eps, min(got_eps, BF16_EPS)))
         finite = w.isfinite()
@@ -217,13 +221,46 @@ def _tensors(got: Any, want: torch.Tensor, what: str, n: int, eps: float | None,
         wrong = torch.where(finite, (g - w).abs() > slack, ~((g == w) | (g.isnan() & w.isnan())))
     if not bool(wrong.any()):
         return None
-    where = wrong.nonzero()[:SHOWN].tolist()
-    places = "; ".join(f"at {p}: {_expected(want[tuple(p)].item(), got[tuple(p)].item())}" for p in where)
-    return f"{what} differs in {int(wrong.sum())} of {wrong.numel()} entries, {places}"
+    return f"{what} differs in {_places(wrong, got, want)}"
+
+
+def _places(wrong: torch.Tensor, got: torch.Tensor, want: torch.Tensor, at: str = "at", shown: int = SHOWN) -> str:
+    """How many entries are wrong, and where and what the first of them are."""
+    if keep_secret.get() and wrong.numel() > MAX_PLACES:
+        return f"some of {wrong.numel()} entries"
+    where = wrong.nonzero()[:shown].tolist()
+    count = f"{int(wrong.sum())} of {wrong.numel()} entries"
+    if keep_secret.get():
+        return f"{count}, first at {where[0]}"
+    places = "; ".join(f"{at} {p}: {_expected(want[tuple(p)].item(), got[tuple(p)].item())}" for p in where)
+    return f"{count}, {places}"
+
+
+def _shape(got: torch.Tensor) -> str:
+    return "another one" if keep_secret.get() else str(tuple(got.shape))
+
+
+def _size(got: int, want: int) -> str:
+    return ("more" if got > want else "fewer") if keep_secret.get() else str(got)
+
+
+def _keys(got: Any, want: dict) -> str:
+    if not keep_secret.get():
+        keys = sorted(map(str, got)) if isinstance(got, dict) else _kind(got)
+        return f"should have the keys {sorted(map(str, want))}, but has {keys}"
+    is_ = "one with others" if isinstance(got, dict) else _kind(got)
+    return f"should be a dict of {len(want)} keys, but it is {is_}"
+
+
+def _key(key: Any, position: int) -> str:
+    """A key as a place in the answer; secret ones by number, since they may be what was asked for."""
+    return f"item {position + 1}" if keep_secret.get() else repr(key)
 
 
 def show_value(v: Any) -> str:
-    """A value as a report prints it: short, and never a student's own repr."""
+    """A value as a report prints it: short, and never a student's own repr; in a secret report, no value at all."""
+    if keep_secret.get():
+        return "(not shown)"
     if isinstance(v, bool) or v is None:
         return str(v)
     if isinstance(v, int):
@@ -236,6 +273,8 @@ def show_value(v: Any) -> str:
 
 
 def _expected(want: Any, got: Any) -> str:
+    if keep_secret.get():
+        return "not the right value"
     pair = show_value(want), show_value(got)
     if pair[0] == pair[1] and isinstance(want, (float, complex)) and isinstance(got, (float, complex)):
         pair = repr(want), repr(got)  # all digits where seven do not tell them apart
@@ -244,9 +283,9 @@ def _expected(want: Any, got: Any) -> str:
 
 def _kind(v: Any) -> str:
     if isinstance(v, torch.Tensor):
-        return f"a tensor of shape {tuple(v.shape)} and {_name(v.dtype)}"
+        return f"a tensor of {'' if keep_secret.get() else f'shape {tuple(v.shape)} and '}{_name(v.dtype)}"
     if isinstance(v, (list, tuple)):
-        return f"a {type(v).__name__} of {len(v)}"
+        return f"a {type(v).__name__}" + ("" if keep_secret.get() else f" of {len(v)}")
     return {type(None): "None", bool: "a boolean", int: "an integer", float: "a number", str: "a string"}.get(
         type(v), f"a {type(v).__name__}"
     )

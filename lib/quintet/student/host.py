@@ -5,13 +5,18 @@
 answer. Only in the notebook itself a KeyboardInterrupt passes: there it is the user who wants the check to stop.
 """
 
+import copy
 import functools
 import importlib
+import socket
+import sys
+import threading
 import traceback
+import types
 from collections.abc import Callable
 from typing import Any
 
-from quintet.student import wire
+from quintet.student import ranks, wire
 
 LIB = ("torch.", "numpy.", "math.", "collections.")  # what `Student.lib` may build here
 TRACEBACK_CHARS = 4_000
@@ -35,6 +40,11 @@ class Host:
         self.call_back = call_back
         self.passes = passes
         self.handles: list[Any] = []
+        self.lent: list[int] = []  # descriptors that the check's side has sent for the next `parallel`
+        self._here = threading.local()  # .rank: this thread, or the process it is in, runs as a rank
+
+    def __deepcopy__(self, memo: dict) -> "Host":
+        return self  # a rank's arguments are copied; callbacks among them lead here
 
     def handle(self, frame: bytes) -> bytes:
         try:
@@ -60,6 +70,8 @@ class Host:
         return functools.partial(self._callback, tree["c"])
 
     def _callback(self, callback: int, *args: Any, **kwargs: Any) -> Any:
+        if hasattr(self._here, "rank"):
+            raise RuntimeError("a rank cannot call what the check lent: its only way out is its fabric")
         status, *rest = wire.unpack(
             self.call_back(wire.pack([callback, list(args), kwargs], self._keep)), self._resolve
         )
@@ -135,12 +147,51 @@ class Host:
     def do_state(self, module: Any) -> dict:
         return dict(module.state_dict())
 
+    def do_proxied(self, methods: dict[str, Callable]) -> Any:
+        return types.SimpleNamespace(**methods)
+
+    def do_parallel(self, function: Any, argss: list[list], lend: Callable, conduct: Callable) -> None:
+        """Run a function as one rank for each of `argss`. lend: makes the check's side send the ranks' descriptors;
+        conduct: lets the fabric serve them, and returns when the run is over."""
+
+        def play(rank: int, args: list) -> None:
+            self._here.rank = rank
+            comm = ranks.Comm(sockets[rank], rank, len(argss))
+            again = True
+            while again:
+                try:
+                    answer = wire.pack(["ok", function(comm, *copy.deepcopy(args))], ranks.refuse)
+                except BaseException as error:  # noqa: BLE001 a student's code may raise anything, SystemExit included
+                    answer = wire.pack(["error", type_name(error), text(error), _traceback(error)], ranks.refuse)
+                again = comm._end(answer)
+
+        lend()
+        sockets = [socket.socket(fileno=fd) for fd in self.lent]
+        self.lent.clear()
+        self._at_once(play, argss, sockets, conduct)
+
+    def _at_once(self, play: ranks.Play, argss: list, sockets: list[socket.socket], conduct: Callable) -> None:
+        ranks.as_threads(play, argss, sockets, conduct)
+
     def do_same(self, a: Any, b: Any) -> bool:
         return a is b
 
     def do_isinstance(self, thing: Any, path: str) -> bool:
         module, _, name = path.rpartition(".")
         return isinstance(thing, getattr(importlib.import_module(module), name))
+
+    def do_settle(self) -> list:
+        """Put torch's global settings as they are at the start, for a check; returns what `unsettle` needs."""
+        if (torch := sys.modules.get("torch")) is None:
+            return []
+        before = [torch.get_default_dtype(), torch.get_default_device(), torch.is_grad_enabled()]
+        _set(torch, torch.float32, torch.device("cpu"), True)
+        return self._keep(before)["r"]
+
+    def do_unsettle(self, before: list) -> None:
+        """As the student's cells had left them: the cells that follow may count on it."""
+        if before:
+            _set(sys.modules["torch"], *self.handles[before[0]])
 
     def do_replace(self, names: dict[str, Any]) -> list:
         """Put trusted functions in the place of the student's names; returns what `restore` needs."""
@@ -154,6 +205,13 @@ class Host:
                 self.namespace[name] = self.handles[handle]
             else:
                 self.namespace.pop(name, None)
+
+
+def _set(torch: types.ModuleType, dtype: Any, device: Any, grad: bool) -> None:
+    torch.set_default_dtype(dtype)
+    torch.set_grad_enabled(grad)
+    if device != torch.get_default_device():
+        torch.set_default_device(device)
 
 
 class _Kept:

@@ -12,18 +12,26 @@
     costs
                                             its own points only
     with student.within(seconds):           a time limit for the calls inside
+    with student.proxied(obj, "send") as o: an object on their side whose named methods are calls of obj's
+    student.parallel(f, argss, fabric)      f as ranks, each with a Comm (ranks.py) and its arguments; see fabric.py
 
 Functional style: results come back, arguments do not change. A tensor that has travelled has no gradient: ask `grads`
 or `at`.
 """
 
 import contextlib
+import math
+import os
+import socket
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from quintet.student import wire
 from quintet.student.host import TRACEBACK_CHARS, Host
+
+if TYPE_CHECKING:
+    from quintet.student.fabric import Fabric
 
 MAX_ITEMS = 100_000
 
@@ -62,11 +70,17 @@ KINDS = {"NotImplementedError": NotWritten, "NameError": Missing, "AttributeErro
 
 class Student:
     """A student's work behind `exchange(frame, seconds) -> frame`, which calls `answer(frame)` for each callback on
-    the way."""
+    the way. `lend` hands descriptors to the student's side, which `parallel` needs."""
 
-    def __init__(self, exchange: Callable[[bytes, float | None], bytes], seconds: float | None = None):
+    def __init__(
+        self,
+        exchange: Callable[[bytes, float | None], bytes],
+        seconds: float | None = None,
+        lend: Callable[[list[int]], None] | None = None,
+    ):
         self._exchange = exchange
         self._seconds = seconds
+        self._lend = lend
         self._until: float | None = None  # when the call under way must have ended, with all that its callbacks ask
         self._callbacks: list[Callable] = []
 
@@ -109,6 +123,17 @@ class Student:
         return self._ask("isinstance", thing, path) is True
 
     @contextlib.contextmanager
+    def settled(self) -> Iterator[None]:
+        """Default dtype and device, and whether gradients are recorded, as they are at the start, however a cell has
+        left them: correct work does not depend on them."""
+        before = self._ask("settle")
+        try:
+            yield
+        finally:
+            with contextlib.suppress(StudentError):  # what happened first is what is told
+                self._ask("unsettle", before)
+
+    @contextlib.contextmanager
     def given(self, **functions: Callable) -> Iterator[None]:
         first = len(self._callbacks)
         before = self._ask("replace", functions)
@@ -124,6 +149,62 @@ class Student:
         finally:
             for i in lent:  # a student who kept the function must not be able to ask it later on
                 self._callbacks[i] = _over
+
+    @contextlib.contextmanager
+    def proxied(self, thing: Any, *methods: str) -> Iterator["Ref"]:
+        with self._only_meanwhile():
+            yield self._ask("proxied", {name: getattr(thing, name) for name in methods})
+
+    def parallel(self, function: "Ref", argss: Sequence[Sequence], fabric: "Fabric", *more: "Fabric") -> list[Any]:
+        """What `function(comm, *args)` returns as each rank, or the StudentError that it came to. Plain data and `Ref`s
+        travel to a rank, callbacks do not. Raises a StudentError where the student's process itself fails.
+
+        more: for further runs of the same ranks, whose results stand in `.results`; a run that a rank does not survive
+        is the last.
+        """
+        if any(len(argss) != f.world for f in (fabric, *more)):
+            raise ValueError(f"{len(argss)} lists of arguments for a fabric of {fabric.world} ranks")
+        if any(f.started for f in (fabric, *more)):
+            raise RuntimeError("this fabric has served its run: make a new one for the next")
+        if self._lend is None:
+            raise RuntimeError("this student runs where descriptors cannot be lent, so it cannot run ranks")
+        pairs = [socket.socketpair() for _ in argss]
+        ours, theirs = zip(*pairs, strict=True)
+        faults: list[Exception] = []
+
+        def lend() -> None:
+            self._lend([sock.fileno() for sock in theirs])
+            for sock in theirs:  # or we would not see a rank end
+                sock.close()
+
+        def conduct() -> None:
+            if fabric.started:
+                raise TypeError("the run is over")  # a child that asks twice
+            now = time.monotonic()  # 0.8: the child must have time to say that its ranks were late
+            until = math.inf if self._until is None else now + 0.8 * (self._until - now)
+            try:
+                fabric.conduct(ours, until, *more)
+            except Exception as error:
+                faults.append(error)  # ours, and no answer to the student
+
+        try:
+            with self._only_meanwhile():
+                self._ask("parallel", function, [list(args) for args in argss], lend, conduct)
+        finally:
+            for sock in (*ours, *theirs):
+                sock.close()
+        if faults:
+            raise faults[0]
+        return fabric.results
+
+    @contextlib.contextmanager
+    def _only_meanwhile(self) -> Iterator[None]:
+        """Callbacks that are lent inside are refused afterwards: a student may have kept them."""
+        first = len(self._callbacks)
+        try:
+            yield
+        finally:
+            self._callbacks[first:] = [_over] * (len(self._callbacks) - first)
 
     @contextlib.contextmanager
     def within(self, seconds: float) -> Iterator[None]:
@@ -149,7 +230,7 @@ class Student:
                     error = KINDS.get(kind, StudentError)
                     raise error(kind[:80], text[:TRACEBACK_CHARS], trace[-TRACEBACK_CHARS:])
         except wire.WireError as error:
-            raise Died("Died", f"the answer could not be read: {error}") from None
+            raise Died("Died", "the answer could not be read") from error
         raise Died("Died", "the answer was not an answer")
 
     def _timed(self, frame: bytes, start: float) -> bytes:
@@ -256,5 +337,7 @@ def _over(*_: Any, **__: Any) -> None:
 def loopback(namespace: dict[str, Any]) -> Student:
     """A student in this process: the same packing, dispatch and unpacking as across a process border."""
     host = Host(namespace, call_back=lambda frame: student.answer(frame), passes=(KeyboardInterrupt,))
-    student = Student(lambda frame, seconds: host.handle(frame))
+    student = Student(
+        lambda frame, seconds: host.handle(frame), lend=lambda fds: host.lent.extend(os.dup(fd) for fd in fds)
+    )
     return student

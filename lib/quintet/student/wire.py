@@ -29,6 +29,7 @@ MAX_DIMS = 64
 TENSOR_DTYPES = (
     "float64 float32 float16 bfloat16 int64 int32 int16 int8 uint8 bool complex64 complex128 float8_e4m3fn float8_e5m2"
 ).split()
+PLAIN = frozenset((type(None), bool, int, float, str))  # as JSON has them; most of what travels
 ARRAY_DTYPE = re.compile(r"[<>|=]?[biufc]\d{1,2}")
 
 
@@ -47,7 +48,7 @@ def pack(value: Any, handle: Callable[[Any], dict]) -> bytes:
     def tree(v: Any, depth: int = 0) -> Any:
         if depth > MAX_DEPTH:
             raise WireError(f"the value is nested more than {MAX_DEPTH} levels deep")
-        if v is None or type(v) in (bool, str):
+        if type(v) in PLAIN:
             return v
         if isinstance(v, (int, float)) and not isinstance(v, bool):
             return int(v) if isinstance(v, int) else float(v)
@@ -121,6 +122,8 @@ def unpack(frame: bytes, handle: Callable[[dict], Any]) -> Any:
 def _untree(t: Any, buffers: list[bytes | None], handle: Callable[[dict], Any], depth: int) -> Any:
     if depth > MAX_DEPTH:
         raise WireError("the value is nested too deep")
+    if type(t) in PLAIN:
+        return t
 
     def inner(x: Any) -> Any:
         return _untree(x, buffers, handle, depth + 1)
@@ -142,8 +145,6 @@ def _untree(t: Any, buffers: list[bytes | None], handle: Callable[[dict], Any], 
         _expect(math.prod(shape) * itemsize == len(data))
         return shape
 
-    if t is None or isinstance(t, (bool, int, float, str)):
-        return t
     if not isinstance(t, dict) or len(t) != 1:
         raise WireError("malformed tree")
     (kind, v), *_ = t.items()

@@ -1,0 +1,10 @@
+# /// case
+# item = "symlinked notebook"
+# about = "the notebook is a link to a neighbour's"
+# score = 0
+# state = "limited"
+# ///
+
+# %% build
+def write(notebook, path):
+    path.symlink_to("@neighbour@")
