@@ -1,6 +1,7 @@
 """Lectures run as stored, labs are what solutions generate, and both keep their budgets."""
 
 import re
+import resource
 import subprocess
 import sys
 import threading
@@ -16,14 +17,40 @@ from quintet_grading.course import ROOT, labs
 
 LECTURES = notebooks.lectures()
 
+# What notebooks spend their time on: importing, then small convolutions in fp32 and fp16. A budget's seconds are CPU
+# seconds of a machine that needs YARDSTICK_SECONDS for it; slower and faster machines are allowed in proportion.
+YARDSTICK = """
+import torch
+from timm.models.resnet import BasicBlock, ResNet
+
+net = ResNet(BasicBlock, (1, 1, 1, 1), num_classes=10, in_chans=1, channels=(8, 16, 32, 64))
+torch.set_num_threads(1)  # threads that wait for each other also take CPU time
+x = torch.randn(32, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+for dtype in [torch.float32, torch.float16] * 5:
+    with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+        loss = net(x).float().square().mean()
+    loss.backward()
+"""
+YARDSTICK_SECONDS = 9.0
+
+
+def slowness() -> float:
+    """How many times longer than the budgets' machine this one takes just now."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-c", YARDSTICK], check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / YARDSTICK_SECONDS
+
 
 class Watch:
-    """Largest memory (bytes) of this process's descendants together, and the CPU time (seconds) each had; sampled.
+    """Largest memory (bytes) of this process's new descendants together, and the CPU time (seconds) each had; sampled.
 
-    CPU time and not the clock on the wall: on a shared machine that measures the neighbours.
+    New ones only: other tests leave processes that last. CPU time and not the clock on the wall: on a shared machine
+    that measures the neighbours.
     """
 
     def __enter__(self) -> "Watch":
+        self._before = set(psutil.Process().children(recursive=True))
         self.peak, self._cpu, self._stop = 0, {}, threading.Event()
         self._thread = threading.Thread(target=self._look)
         self._thread.start()
@@ -40,7 +67,7 @@ class Watch:
     def _look(self) -> None:
         while not self._stop.wait(0.2):
             total = 0
-            for process in psutil.Process().children(recursive=True):
+            for process in set(psutil.Process().children(recursive=True)) - self._before:
                 try:
                     total += process.memory_info().rss
                     times = process.cpu_times()

