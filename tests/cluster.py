@@ -354,6 +354,11 @@ class Dask:
             "worker", self.address, "--host", "127.0.0.1", *how, "--nanny" if nanny else "--no-nanny", *words, **extra
         )
 
+    def registered(self, count: int) -> None:
+        """Wait for the workers: an impatient farm must not count the seconds in which they start."""
+        log = self.folder / "dask.log"
+        until(lambda: log.read_text().count("Registered to") >= count, 60, f"not {count} workers", log)
+
     def _start(self, *words: str, **extra: str) -> subprocess.Popen:
         quiet = ("--no-dashboard", "--dashboard-address", "127.0.0.1:0")
         with open(self.folder / "dask.log", "ab") as log:

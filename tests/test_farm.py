@@ -320,6 +320,7 @@ def test_a_scheduler_that_does_not_come_back_is_said_and_what_was_graded_is_kept
     with Dask(tmp_path) as dask:
         scheduler = dask.scheduler()
         dask.worker()
+        dask.registered(1)
         results = []
         with pytest.raises(GradingFault, match="did not come back within 3 s"):
             for result in farm.run(
@@ -372,6 +373,7 @@ def test_gpu_jobs_run_where_a_worker_offers_a_slot_one_at_a_time(dask):
 @pytest.mark.slow
 def test_two_workers_without_a_gpu_leave_its_jobs_ungraded_after_a_while(dask):
     dask.worker()
+    dask.registered(1)
     jobs = [job("g", lab="gpu"), *(job(f"c{i}", 0.2) for i in range(10))]
     states = {j.student: o for j, o in farm.run(
         jobs, play, scheduler=dask.address, needs_gpu=needs_gpu, patience_seconds=5.0
