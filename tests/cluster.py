@@ -355,7 +355,7 @@ class Dask:
         )
 
     def registered(self, count: int) -> None:
-        """Wait for the workers: an impatient farm must not count the seconds in which they start."""
+        """Wait for the workers: on a busy machine one may have done all work before the other has started."""
         log = self.folder / "dask.log"
         until(lambda: log.read_text().count("Registered to") >= count, 60, f"not {count} workers", log)
 

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,46 +21,12 @@ import psutil
 import pytest
 from cluster import Dask, farm_environment
 from dask import config as dask_config
+from played import calls, job, needs_gpu, play
 from rich.console import Console
 
 from quintet_grading import GradingFault, Refusal, farm
 from quintet_grading.course import ROOT
 from quintet_grading.job import GRADED, LIMITED, UNGRADED, Job, Limits, Outcome
-
-calls = Counter()  # of `play` in this process
-
-
-def job(student: str, seconds: float = 0.0, do: str = "", lab: str = "2_1_amp") -> Job:
-    return Job(student, lab, "hash", "version", notebook=json.dumps({"seconds": seconds, "do": do}))
-
-
-def play(job: Job) -> Outcome:
-    """A judge that does what the job's notebook says; its outcome says who, where and when."""
-    calls[job.student] += 1
-    told, start = json.loads(job.notebook), time.time()
-    time.sleep(told["seconds"])
-    match told["do"]:
-        case "fault":
-            raise GradingFault("the zygote did not start")
-        case "once" if calls[job.student] == 1:
-            raise GradingFault("the zygote did not start")
-        case "bug":
-            raise KeyError("x")
-        case "exit":
-            sys.exit(3)
-        case "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
-        case "crash":
-            return Outcome(LIMITED, "cell 3: the process ended")
-        case "lie":
-            return Outcome(GRADED, checks=({"id": "a", "points": 1e9, "max": 2, "findings": []},))
-        case "none":
-            return None
-    return Outcome(GRADED, json.dumps([job.student, os.getpid(), start, time.time()]), notebook=job.notebook)
-
-
-def needs_gpu(job: Job) -> bool:
-    return job.lab == "gpu"
 
 
 def said(outcome: Outcome) -> tuple[str, int, float, float]:
@@ -200,7 +165,7 @@ import json, sys, time
 from pathlib import Path
 import psutil
 from quintet_grading import farm
-from test_farm import job, play
+from played import job, play
 
 seconds, writing = json.loads(sys.argv[1])
 jobs = [job(f"s{i}", one) for i, one in enumerate(seconds)]
@@ -285,6 +250,7 @@ def dask(tmp_path):
 @pytest.mark.slow
 def test_a_killed_worker_costs_no_result(dask):
     first, _ = dask.worker(), dask.worker()
+    dask.registered(2)
     results = []
     for result in farm.run([job(f"s{i}", 0.1) for i in range(30)], play, scheduler=dask.address):
         results.append(result)
@@ -336,6 +302,7 @@ def test_a_scheduler_that_does_not_come_back_is_said_and_what_was_graded_is_kept
 def test_a_worker_that_falls_silent_is_given_up_within_half_a_minute(dask):
     """Stopped, its connections stay open: as a cut cable looks from the other end."""
     silent, _ = dask.worker(), dask.worker()
+    dask.registered(2)
     results, start = [], time.monotonic()
     for result in farm.run([job(f"s{i}", 0.1) for i in range(30)], play, scheduler=dask.address):
         results.append(result)
@@ -351,6 +318,7 @@ def test_a_worker_that_falls_silent_is_given_up_within_half_a_minute(dask):
 def test_a_submission_that_kills_every_worker_is_given_up_and_its_neighbours_are_graded(dask):
     for _ in range(2):
         dask.worker(nanny=True)
+    dask.registered(2)
     jobs = [job("bad", 0.05, do="kill")] + [job(f"s{i}", 0.05) for i in range(20)]
     results = {j.student: o for j, o in farm.run(jobs, play, scheduler=dask.address)}
     assert len(results) == 21, "the farm stopped"
@@ -362,6 +330,7 @@ def test_a_submission_that_kills_every_worker_is_given_up_and_its_neighbours_are
 def test_gpu_jobs_run_where_a_worker_offers_a_slot_one_at_a_time(dask):
     dask.worker()
     gpu = dask.worker("--resources", "GPU=1", "--nthreads", "2")
+    dask.registered(2)
     jobs = [job(f"g{i}", 0.2, lab="gpu") for i in range(5)] + [job(f"c{i}", 0.02) for i in range(20)]
     results = list(farm.run(jobs, play, scheduler=dask.address, needs_gpu=needs_gpu))
     on_gpu = [o for j, o in results if j.lab == "gpu"]
