@@ -60,7 +60,8 @@ FOLDER = bank.BANK / "hostile"
 KEPT = ("torchinductor_", "dask-scratch-space")  # folders that these libraries keep in the folder for temporary files
 GROUPS = ("cheating", "escape", "exhaustion", "malformed", "noise")
 ANY = "any"
-LIMITS = {  # in course.toml: short, so that what hangs costs seconds; everybody but the exhausting has EXTRA_TIME
+# In course.toml: short, so that what hangs costs seconds. Who is owed full marks, or exhausts nothing, has EXTRA_TIME.
+LIMITS = {
     "cell_seconds": 10.0, "check_seconds": 10.0, "total_seconds": 40.0, "memory_bytes": 2 * 2**30, "processes": 64,
     "disk_bytes": 64 * 2**20, "output_chars": 20_000,
 }  # fmt: skip
@@ -433,7 +434,8 @@ def _main(folder: Path) -> None:
     graded = Course(folder / "course")
     words = {**order["words"], "grader": str(os.getpid())}
     by_name = {c.student: c for c in cases()}
-    patient = [s for s in [*order["names"], *neighbours()] if s not in by_name or by_name[s].group != "exhaustion"]
+    hurried = {c.student for c in by_name.values() if c.group == "exhaustion" and c.score < max(HONEST.values())}
+    patient = [s for s in [*order["names"], *neighbours()] if s not in hurried]
     (graded.folder / "course.toml").write_text(
         "[limits]\n"
         + "".join(f"{name} = {value}\n" for name, value in LIMITS.items())
