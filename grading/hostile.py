@@ -60,8 +60,7 @@ FOLDER = bank.BANK / "hostile"
 KEPT = ("torchinductor_", "dask-scratch-space")  # folders that these libraries keep in the folder for temporary files
 GROUPS = ("cheating", "escape", "exhaustion", "malformed", "noise")
 ANY = "any"
-# In course.toml: short, so that what hangs costs seconds. Who is owed full marks, or exhausts nothing, has EXTRA_TIME.
-LIMITS = {
+LIMITS = {  # in course.toml: short, so that what hangs costs seconds; everybody but the exhausting has EXTRA_TIME
     "cell_seconds": 10.0, "check_seconds": 10.0, "total_seconds": 40.0, "memory_bytes": 2 * 2**30, "processes": 64,
     "disk_bytes": 64 * 2**20, "output_chars": 20_000,
 }  # fmt: skip
@@ -407,11 +406,10 @@ def _graded(chosen: list[Case], traps: Traps, seconds: float) -> dict:
             env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=written, start_new_session=True,
         )  # fmt: skip
     try:
-        process.stdout.readline()  # all is handed in
-        traps.remember()
-        process.communicate(b"go\n", timeout=seconds)
-    except subprocess.TimeoutExpired:
-        pass
+        with contextlib.suppress(subprocess.TimeoutExpired):  # its exit code then says so
+            process.stdout.readline()  # all is handed in
+            traps.remember()
+            process.communicate(b"go\n", timeout=seconds)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -434,8 +432,7 @@ def _main(folder: Path) -> None:
     graded = Course(folder / "course")
     words = {**order["words"], "grader": str(os.getpid())}
     by_name = {c.student: c for c in cases()}
-    hurried = {c.student for c in by_name.values() if c.group == "exhaustion" and c.score < max(HONEST.values())}
-    patient = [s for s in [*order["names"], *neighbours()] if s not in hurried]
+    patient = [s for s in [*order["names"], *neighbours()] if s not in by_name or by_name[s].group != "exhaustion"]
     (graded.folder / "course.toml").write_text(
         "[limits]\n"
         + "".join(f"{name} = {value}\n" for name, value in LIMITS.items())

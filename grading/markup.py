@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import contextlib
 import html
 import re
 
@@ -32,12 +33,10 @@ def _attribute(tag: str, name: str, value: str) -> bool:
 def clean(text: str) -> str:
     """Hypertext without what is not allowed; as plain text where it is too tangled for its parser."""
     if _depth(text) <= MAX_DEPTH:
-        try:
+        with contextlib.suppress(RecursionError, ValueError, AssertionError):  # its parser gave up
             return bleach.clean(
                 text, TAGS, _attribute, protocols={"http", "https", "mailto", "data"}, strip=True, css_sanitizer=CSS
             )
-        except (RecursionError, ValueError, AssertionError):
-            pass
     return f"<pre>{html.escape(text)}</pre>"
 
 

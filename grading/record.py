@@ -256,13 +256,12 @@ class Writer:
     def _read(self) -> None:
         """The thread that hands out answers, until the pipe ends."""
         try:
-            while True:
-                if self._pipe.poll(0.5):
-                    self._answer(json.loads(self._pipe.recv_bytes()))
-                elif self._waiting and time.monotonic() - self._heard > self._patience:
-                    break
-        except (EOFError, OSError):
-            pass  # the child ended, as it was told to or not
+            with contextlib.suppress(EOFError, OSError):  # the child ended, as it was told to or not
+                while True:
+                    if self._pipe.poll(0.5):
+                        self._answer(json.loads(self._pipe.recv_bytes()))
+                    elif self._waiting and time.monotonic() - self._heard > self._patience:
+                        break
         finally:
             self._process.kill()
             with self._state:

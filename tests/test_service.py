@@ -254,7 +254,7 @@ def test_who_leaves_loses_nothing_and_a_killed_service_is_told_and_goes_on_after
         with service._connect(str(tmp_path / "s")) as sock:  # asks and leaves
             question = {"do": "grade", "labs": [LAB], "students": None, "submitted": str(course.submitted_folder)}
             job.send(sock, question)
-        cluster.until(lambda: len(Journal(course.db_url).done(LAB)) == 2, 300, "the class", tmp_path / "service-1.log")
+        cluster.until(lambda: len(Journal(course.db_url).done(LAB)) == 2, 90, "the class", tmp_path / "service-1.log")
         done = quintet("grade", LAB, **mine)
         assert done.returncode == 0, done.stderr
 
