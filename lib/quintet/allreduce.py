@@ -131,6 +131,12 @@ def _pieces(flat: Tensor) -> list[Tensor]:
     return list(flat.split(max(1, PIECE_BYTES // flat.element_size()))) if len(flat) else []
 
 
+def _swap(link: Link, out: Tensor, to: int, into: Tensor, frm: int) -> None:
+    """Send one tensor and receive another, both under way at once, until both have arrived."""
+    for _ in link.exchange(_pieces(out), to, _pieces(into), frm):
+        pass
+
+
 def reduce_scatter_(link: Link, flat: Tensor) -> slice:
     """N-1 steps after which rank r holds the whole sum of chunk r+1, which is returned as a slice. [P09]
 
@@ -158,8 +164,7 @@ def all_gather_(link: Link, flat: Tensor) -> None:
     parts = chunks(len(flat), world)
     for step in range(world - 1):
         out, into = flat[parts[(rank + 1 - step) % world]], flat[parts[(rank - step) % world]]
-        for _ in link.exchange(_pieces(out), (rank + 1) % world, _pieces(into), (rank - 1) % world):
-            pass
+        _swap(link, out, (rank + 1) % world, into, (rank - 1) % world)
 
 
 def ring_allreduce_(link: Link, x: Tensor, mean: bool = False) -> Tensor:
@@ -216,8 +221,7 @@ def doubling_allreduce_(link: Link, x: Tensor, mean: bool = False) -> Tensor:
             flat += scratch
         for k in range(whole.bit_length() - 1):
             partner = rank ^ 2**k
-            for _ in link.exchange(_pieces(flat), partner, _pieces(scratch), partner):
-                pass
+            _swap(link, flat, partner, scratch, partner)
             flat += scratch
         if mean:
             flat /= world
@@ -262,15 +266,13 @@ def sharded_allreduce_(link: Link, x: Tensor, mean: bool = False) -> Tensor:
         scratch = torch.empty_like(own)
         for k in range(1, world):
             out = flat[parts[(rank + k) % world]]
-            for _ in link.exchange(_pieces(out), (rank + k) % world, _pieces(scratch), (rank - k) % world):
-                pass
+            _swap(link, out, (rank + k) % world, scratch, (rank - k) % world)
             own += scratch
         if mean:
             own /= world
         for k in range(1, world):
             into = flat[parts[(rank - k) % world]]
-            for _ in link.exchange(_pieces(own), (rank + k) % world, _pieces(into), (rank - k) % world):
-                pass
+            _swap(link, own, (rank + k) % world, into, (rank - k) % world)
     return x
 
 
