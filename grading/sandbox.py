@@ -6,7 +6,8 @@ network, no checkout, no home, no environment variable of the grader's. No stude
 the nursery forks a child that locks itself in (quintet.student.jail). As root the nursery keeps the few capabilities
 that this takes, in the host's user namespace, and each child gets a user id of its own that owns nothing; as anybody
 else bubblewrap makes a user namespace, and the capabilities exist only there. The grader counts a child's memory and
-processes in a control group of version 1 or 2 where it may make one; elsewhere resource limits of each process remain.
+processes in a control group of version 1 or 2 where it may make one, so that a child with many processes takes no more
+of the processors from others than one with a single process does; elsewhere resource limits of each process remain.
 
 Who kills whom: the end of the grader ends bubblewrap (--die-with-parent), which ends the nursery, which ends all
 children (PR_SET_PDEATHSIG); the end of a child ends all that it started, since it is process 1 of its PID namespace.
@@ -18,6 +19,7 @@ import errno
 import functools
 import itertools
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -215,7 +217,9 @@ def _memory_file() -> Iterator[int]:
 
 
 class Group:
-    """A control group for one submission: its memory (files in its tmpfs included) and its processes, counted together.
+    """A control group for one submission: its memory (files in its tmpfs included) and its processes, counted together,
+    and where it can be had a share of the processors that is the same for each submission, however many processes it
+    keeps busy.
 
     `Group.new` gives one without effect where this user may not make any. Versions: 2 where its controllers are
     delegated to this process's group, else 1.
@@ -288,7 +292,8 @@ def _limit(folder: Path, version: int, limits: Limits) -> None:
 
 @functools.cache
 def _parents() -> list[tuple[int, Path]]:
-    """Folders below which this process may make groups that limit memory and processes; none where it may not."""
+    """Folders below which this process may make groups that limit memory and processes, and share out processors where
+    that too may be done; none where it may not."""
     mine = dict(line.split(":", 2)[1:] for line in _own_groups())  # "4:memory:/path"; version 2 is "0::/path"
     v2 = [Path(p) for p in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified") if Path(p, "cgroup.controllers").exists()]
     for mount in v2:
@@ -296,14 +301,15 @@ def _parents() -> list[tuple[int, Path]]:
         with contextlib.suppress(OSError):
             if {"memory", "pids"} <= set((folder / "cgroup.controllers").read_text().split()):
                 _delegate(folder)
+                _remove_orphans(folder)
                 return [(2, folder)]
-    found = []
-    for controller in ("memory", "pids"):
+    found = {}
+    for controller in ("memory", "pids", "cpu"):  # a group has the ordinary share of processors by being one
         folder = Path("/sys/fs/cgroup", controller, mine.get(controller, "/").strip("/"))
-        if not os.access(folder, os.W_OK) or not (folder / "cgroup.procs").exists():
-            return []
-        found.append((1, folder))
-    return found
+        if os.access(folder, os.W_OK) and (folder / "cgroup.procs").exists():
+            _remove_orphans(folder)
+            found[controller] = (1, folder)
+    return list(found.values()) if {"memory", "pids"} <= set(found) else []
 
 
 def _own_groups() -> list[str]:
@@ -313,14 +319,24 @@ def _own_groups() -> list[str]:
 
 
 def _delegate(folder: Path) -> None:
-    """Let groups below `folder` limit memory and processes. Version 2 wants a group with such children to hold no
-    process itself, so this one moves into a child too."""
-    if {"memory", "pids"} <= set((folder / "cgroup.subtree_control").read_text().split()):
+    """Let groups below `folder` limit memory and processes and share processors. Version 2 wants a group with such
+    children to hold no process itself, so this one moves into a child too."""
+    wanted = {"memory", "pids", "cpu"} & set((folder / "cgroup.controllers").read_text().split())
+    if wanted <= set((folder / "cgroup.subtree_control").read_text().split()):
         return
     leaf = folder / f"quintet-grader-{os.getpid()}"
     leaf.mkdir(exist_ok=True)
     (leaf / "cgroup.procs").write_text(str(os.getpid()))
-    (folder / "cgroup.subtree_control").write_text("+memory +pids")
+    (folder / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in sorted(wanted)))
+
+
+def _remove_orphans(folder: Path) -> None:
+    """Remove the groups below `folder` whose graders have ended, or were ended, before they could."""
+    for group in folder.glob("quintet-*"):
+        pid = re.fullmatch(r"quintet-(?:grader-)?(\d+)(?:-\d+)?", group.name)
+        if pid and not Path("/proc", pid[1]).exists():
+            with contextlib.suppress(OSError):  # its processes live on for a moment, or another grader was faster
+                group.rmdir()
 
 
 def limits_are_counted() -> bool:

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from nbgrader.api import Gradebook
 
-from quintet_grading import bank, grade, run
+from quintet_grading import bank, grade, run, sandbox
 from quintet_grading.course import ROOT, Course
 from quintet_grading.job import Limits
 from quintet_grading.nursery import Nursery, of_lab
@@ -96,6 +96,30 @@ def test_dying_inside_a_check_costs_the_rest_and_no_more():
     verdict = judged(bank.submission(LAB, bank.Case("dies", "wrong", cells, "")))
     assert "amp/accumulate" in verdict.reason
     assert [r.points for r in verdict.results] == [2, 3, 3, 0, 0, 0]
+
+
+@pytest.mark.skipif(bool(sandbox.why_not()), reason=f"submissions are told apart by the sandbox: {sandbox.why_not()}")
+@pytest.mark.skipif(not sandbox.limits_are_counted(), reason="this user may make no control groups here")
+def test_a_submission_with_many_busy_processes_leaves_its_neighbour_half_of_a_processor():
+    one_core = "import os, time\nos.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\nend = time.monotonic() + 20\n"
+    many = "for _ in range(40):\n    if os.fork() == 0:\n        while time.monotonic() < end: pass\n        os._exit(0)"
+    mine = "start = time.monotonic(), time.process_time()\nwhile time.monotonic() < start[0] + 2: pass\n"
+    mine += "print((time.process_time() - start[1]) / (time.monotonic() - start[0]))"
+    with Nursery([], sandboxed=True) as nursery, nursery.child() as hog, nursery.child() as neighbour:
+        assert hog.run(one_core + many) == []
+        (said,) = neighbour.run(one_core + mine)
+    share = float(said["text"])  # 1/41 if each process counted for itself, 1/2 if each submission does and all else rests
+    assert share > 0.15
+
+
+def test_groups_of_graders_that_were_killed_are_removed_and_of_those_that_live_kept(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    dead, alive, other = f"quintet-{ended.pid}-3", f"quintet-{os.getpid()}-3", "quintet-notes"
+    for name in (dead, alive, other, f"quintet-grader-{ended.pid}"):
+        (tmp_path / name).mkdir()
+    sandbox._remove_orphans(tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == {alive, other}
 
 
 def test_a_killed_grader_leaves_no_process(tmp_path):
