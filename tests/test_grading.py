@@ -102,13 +102,13 @@ def test_dying_inside_a_check_costs_the_rest_and_no_more():
 @pytest.mark.skipif(not sandbox.limits_are_counted(), reason="this user may make no control groups here")
 def test_a_submission_with_many_busy_processes_leaves_its_neighbour_half_of_a_processor():
     one_core = "import os, time\nos.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\nend = time.monotonic() + 20\n"
-    many = "for _ in range(40):\n    if os.fork() == 0:\n        while time.monotonic() < end: pass\n        os._exit(0)"
+    many = "for _ in range(40):\n  if os.fork() == 0:\n    while time.monotonic() < end: pass\n    os._exit(0)"
     mine = "start = time.monotonic(), time.process_time()\nwhile time.monotonic() < start[0] + 2: pass\n"
     mine += "print((time.process_time() - start[1]) / (time.monotonic() - start[0]))"
     with Nursery([], sandboxed=True) as nursery, nursery.child() as hog, nursery.child() as neighbour:
         assert hog.run(one_core + many) == []
         (said,) = neighbour.run(one_core + mine)
-    share = float(said["text"])  # 1/41 if each process counted for itself, 1/2 if each submission does and all else rests
+    share = float(said["text"])  # 1/41 if each process counted, 1/2 if each submission does and all else rests
     assert share > 0.15
 
 
