@@ -1,6 +1,7 @@
 """Real processes that work together, on one machine: each runs `function(*args)` with `torch.distributed` set up.
 
     results = launch(train, world=4, args=(data,), seconds=60)      # by rank
+    results = ranks(ring, [(x,) for x in inputs], seconds=60)       # ring(comm, x) as each rank
 
 Processes: a host, started here, imports torch once and forks the ranks; they meet over a file in a folder of their own,
 and gloo finds free ports on loopback by itself, so that any number of launches can run side by side. A notebook's
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -65,6 +67,99 @@ def launch(
         if any(text != "returned" for text in said):
             raise LaunchError(f"time was up after {seconds:g} s" if late else "not every rank returned", said)
         return [pickle.loads((folder / f"{rank}.result").read_bytes()) for rank in range(world)]
+
+
+def ranks(function: Callable[..., Any], argss: Sequence[Sequence[Any]], seconds: float = 60.0) -> list[Any]:
+    """What `function(comm, *args)` returned on each rank, as many as `argss` has; `comm` as a fabric's, see `Comm`.
+
+    Raises as `launch` does.
+    """
+    return launch(_with_comm, len(argss), (function, list(argss)), seconds)
+
+
+def _with_comm(function: Callable[..., Any], argss: list[Sequence[Any]]) -> Any:
+    comm = Comm()
+    return function(comm, *argss[comm.rank])
+
+
+class Comm:
+    """What `quintet.student.ranks.Comm` is on a fabric, here over torch.distributed: rank `rank` of `world`.
+
+    A message is a header with dtype and shape, then the numbers. Messages from one rank to another with the same tag
+    arrive in the order in which they were sent.
+    """
+
+    def __init__(self) -> None:
+        import torch.distributed as dist
+
+        self.rank, self.world = dist.get_rank(), dist.get_world_size()
+        self._asked: dict[tuple[int, int], deque[_Receive]] = {}
+
+    def send(self, tensor: Any, to: int, tag: int = 0) -> None:
+        """Returns when `to` has received it: gloo keeps nothing on the way."""
+        self.isend(tensor, to, tag).wait()
+
+    def recv(self, frm: int, tag: int = 0) -> Any:
+        """Waits for the next message from `frm`."""
+        return self.irecv(frm, tag).wait()
+
+    def isend(self, tensor: Any, to: int, tag: int = 0) -> "_Send":
+        """Starts to send a copy; `wait()` on what is returned ends as `send` does."""
+        return _Send(tensor, self._other(to), tag)
+
+    def irecv(self, frm: int, tag: int = 0) -> "_Receive":
+        """Asks for the next message from `frm`; `wait()` on what is returned gives it."""
+        asked = self._asked.setdefault((self._other(frm), tag), deque())
+        asked.append(_Receive(frm, tag, asked))
+        return asked[-1]
+
+    def _other(self, rank: int) -> int:
+        if not 0 <= rank < self.world or rank == self.rank:
+            raise ValueError(f"rank {self.rank} of {self.world} cannot send to or receive from rank {rank}")
+        return rank
+
+
+DTYPES = ("float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool", "complex64")
+HEADER = 10  # dtype, dimensions, then at most 8 sizes
+
+
+class _Send:
+    def __init__(self, tensor: Any, to: int, tag: int):
+        import torch
+        import torch.distributed as dist
+
+        name = str(tensor.dtype).removeprefix("torch.")
+        if name not in DTYPES or tensor.dim() > HEADER - 2:
+            raise ValueError(f"a message is a tensor of {', '.join(DTYPES)} with at most 8 dimensions, not {name}")
+        head = [DTYPES.index(name), tensor.dim(), *tensor.shape] + [0] * HEADER
+        self._parts = [torch.tensor(head[:HEADER]), tensor.detach().reshape(-1).clone().view(torch.uint8)]
+        self._works = [dist.isend(p, to, tag=2 * tag + i) for i, p in enumerate(self._parts) if len(p)]
+
+    def wait(self) -> None:
+        for work in self._works:
+            work.wait()
+
+
+class _Receive:
+    def __init__(self, frm: int, tag: int, asked: "deque[_Receive]"):
+        self._frm, self._tag, self._asked, self._got = frm, tag, asked, None
+
+    def wait(self) -> Any:
+        while self._got is None:  # those asked for before come first
+            self._asked.popleft()._receive()
+        return self._got
+
+    def _receive(self) -> None:
+        import torch
+        import torch.distributed as dist
+
+        head = torch.zeros(HEADER, dtype=torch.int64)
+        dist.recv(head, self._frm, tag=2 * self._tag)
+        dtype, dim, *shape = head.tolist()
+        self._got = torch.empty(shape[:dim], dtype=getattr(torch, DTYPES[dtype]))
+        numbers = self._got.view(-1).view(torch.uint8)
+        if len(numbers):
+            dist.recv(numbers, self._frm, tag=2 * self._tag + 1)
 
 
 def _start(folder: Path, world: int, seconds: float, threads: int) -> subprocess.Popen:
