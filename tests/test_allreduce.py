@@ -14,7 +14,7 @@ from torch import nn
 
 from quintet import allreduce
 from quintet.allreduce import Cost
-from quintet.launch import LaunchError, launch
+from quintet.launch import LaunchError, launch, ranks
 from quintet.student import loopback
 from quintet.student.fabric import Bounds, Fabric, trace
 
@@ -419,6 +419,58 @@ def test_a_launch_that_fails_says_what_became_of_each_rank(function, said):
     assert ("time was up" in str(caught.value)) == (function is rank_0_waits)
     left = [p for p in psutil.process_iter(["cmdline"]) if "quintet.launch" in (p.info["cmdline"] or [])]
     assert left == []
+
+
+def handed_round(comm, x):
+    """Two tensors to the right under two tags, asked for in the other order."""
+    right, left = (comm.rank + 1) % comm.world, (comm.rank - 1) % comm.world
+    sends = [comm.isend(x, right), comm.isend(x.double().sum()[None], right, tag=1)]
+    first, second = comm.irecv(left), comm.irecv(left)  # one more is asked for than has come
+    total = comm.recv(left, tag=1)
+    sends.append(comm.isend(x + x, right))
+    got = second.wait(), first.wait(), total
+    for send in sends:
+        send.wait()
+    return got
+
+
+@pytest.mark.slow
+def test_a_comm_over_gloo_carries_what_one_on_a_fabric_carries():
+    inputs = [(torch.tensor([1.5]).half(),), (torch.zeros(0, 3),), (torch.arange(6).view(2, 3).T,)]
+    student, fabric = loopback({"f": handed_round}), Fabric(3)
+    for real, played in zip(
+        ranks(handed_round, inputs, seconds=40), student.parallel(student.f, inputs, fabric), strict=True
+    ):
+        for a, b in zip(real, played, strict=True):
+            assert a.dtype == b.dtype and torch.equal(a, b)
+
+
+def all_send_first(comm):
+    comm.send(torch.ones(1), 1 - comm.rank)
+    return comm.recv(1 - comm.rank)
+
+
+def to_itself(comm):
+    comm.send(torch.ones(1), comm.rank)
+
+
+def no_numbers(comm):
+    comm.send(torch.ones(1, dtype=torch.complex128), 1 - comm.rank)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (all_send_first, "did not return; it was in all_send_first"),
+        (to_itself, "cannot send to or receive from rank 0"),
+        (no_numbers, "not complex128"),
+    ],
+)
+def test_a_comm_that_is_misused_ends_in_a_report(function, said):
+    with pytest.raises(LaunchError) as caught:
+        ranks(function, [()] * 2, seconds=15)
+    assert said in caught.value.ranks[0]
 
 
 def test_a_world_of_none_is_refused():

@@ -1,12 +1,13 @@
 """Is the grader itself right? The bank of every lab, and a seeded sample of mutants."""
 
 import ast
+import re
 
 import pytest
 
 from quintet import checks
 from quintet_grading import audit, bank, mutants, run
-from quintet_grading.course import labs, solution
+from quintet_grading.course import ROOT, labs, solution
 
 
 @pytest.mark.slow
@@ -48,7 +49,7 @@ def test_points_and_ids_agree_between_checks_and_cells(lab):
 
 @pytest.mark.parametrize("lab", labs())
 def test_a_lab_imports_only_what_it_may(lab):
-    allowed = {"check", "progress", "data", "measure", "show"}
+    allowed = {"check", "progress", "data", "launch", "measure", "show"}
     for cell in run.read(solution(lab)).cells:
         for node in ast.walk(ast.parse(cell.source)) if cell.cell_type == "code" else ():
             if isinstance(node, ast.Import):
@@ -88,3 +89,29 @@ def test_a_file_that_is_no_case_is_refused(tmp_path, text):
     (tmp_path / "wrong" / "broken.py").write_text(text)
     with pytest.raises(ValueError, match="broken.py"):
         bank._read(tmp_path / "wrong" / "broken.py")
+
+
+def words(text: str) -> str:
+    return " " + re.sub(r"[\W_]+", " ", text).strip().casefold()
+
+
+def leads_to(read: str, headings: list[str]) -> bool:
+    """Whether a misconception's `read` ends with one of the headings, number included."""
+    return any(words(read).endswith(words(h)) for h in headings)
+
+
+def test_what_leads_to_a_heading_is_told_from_what_does_not():
+    assert leads_to("lecture 2.1 amp, section 4 Loss scaling", ["4 · Loss scaling"])
+    assert not leads_to("lecture 2.1 amp, section 4 Loss scaling", ["5 · Loss scaling", "4 · Scaling", "4 · Loss"])
+
+
+@pytest.mark.parametrize("lab", labs())
+def test_every_misconception_sends_the_student_to_a_heading_that_exists(lab):
+    (lecture,) = (ROOT / "lectures").glob(f"*/{lab}.ipynb")
+    known = checks.find(next(id for id in map(run.check_id, run.read(solution(lab)).cells) if id)).misconceptions()
+    assert len(known) > 12
+    assert all(m.title and m.why.endswith(".") and "section " in m.read for m in known.values())
+    cells = run.read(lecture).cells
+    lines = [line for c in cells if c.cell_type == "markdown" for line in c.source.splitlines()]
+    headings = [line.lstrip("#") for line in lines if re.match(r"#{1,4} ", line)]
+    assert [m.read for m in known.values() if not leads_to(m.read, headings)] == []

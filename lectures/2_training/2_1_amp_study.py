@@ -11,14 +11,8 @@ Writes 2_1_amp_study.json beside this file. Parts, each with its own machine, da
     scales     share of the weight gradients that fp16 zeroes, against the loss scale, before training
 """
 
-import argparse
-import datetime
 import gc
-import json
-import os
 from collections.abc import Callable
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,10 +22,9 @@ from timm.models.resnet import BasicBlock, ResNet
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from quintet import amp, measure
+from quintet import amp, measure, study
 from quintet.data import fashion_mnist
 
-STORE = Path(__file__).with_suffix(".json")
 DTYPES = {name: f.dtype for name, f in amp.FORMATS.items()}
 
 SEEDS = range(8)
@@ -229,46 +222,12 @@ def scales() -> list[dict[str, Any]]:
 # ----------------------------------------------------------------------------------------------------------------- main
 
 PARTS: dict[str, Callable[[], Any]] = {"memory": memory, "scales": scales, "training": training, "speed": speed}
-
-
-def json_text(value: Any, depth: int = 0) -> str:
-    """JSON with short lists and mappings on one line, so that a diff shows which row changed."""
-    flat = json.dumps(value)
-    if depth >= 4 or len(flat) <= 110 or not isinstance(value, dict | list):
-        return flat
-    keys = [json.dumps(k) + ": " for k in value] if isinstance(value, dict) else [""] * len(value)
-    items = value.values() if isinstance(value, dict) else value
-    lines = ",\n".join(" " * (depth + 1) + k + json_text(v, depth + 1) for k, v in zip(keys, items, strict=True))
-    start, end = ("{", "}") if isinstance(value, dict) else ("[", "]")
-    return f"{start}\n{lines}\n{' ' * depth}{end}"
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Measure what lecture 2.1 plots.")
-    parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)}; default: all")
-    parts = parser.parse_args().parts or list(PARTS)
-    if unknown := set(parts) - set(PARTS):
-        parser.error(f"no part {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}")
-    torch.set_num_threads(1)  # with several, they wait for each other wherever another program has a core
-    store = json.loads(STORE.read_text()) if STORE.exists() else {}
-    settings = {
-        "steps": STEPS, "batch": BATCH, "lr": LR, "momentum": MOMENTUM, "loss_weight": WEIGHT, "seeds": list(SEEDS),
-        "train_images": TRAIN_IMAGES, "test_images": TEST_IMAGES, "pixels": 28,
-    }  # fmt: skip
-    for part in parts:
-        load = [round(os.getloadavg()[0], 2)]
-        result = PARTS[part]()
-        store[part] = {
-            "date": datetime.date.today().isoformat(),
-            "machine": measure.machine(),
-            "versions": {name: version(name) for name in ("torch", "torchvision", "timm")},
-            "load_average": [*load, round(os.getloadavg()[0], 2)],  # of the whole machine, before and after
-            "settings": settings if part in ("training", "scales") else {"optimizer": f"SGD, momentum {MOMENTUM}"},
-            "result": result,
-        }
-        STORE.write_text(json_text(store) + "\n")
-    print(f"wrote {STORE.name}")
-
+SGD = {"optimizer": f"SGD, momentum {MOMENTUM}"}
+TRAINED = {
+    "steps": STEPS, "batch": BATCH, "lr": LR, "momentum": MOMENTUM, "loss_weight": WEIGHT, "seeds": list(SEEDS),
+    "train_images": TRAIN_IMAGES, "test_images": TEST_IMAGES, "pixels": 28,
+}  # fmt: skip
+SETTINGS = {"memory": SGD, "scales": TRAINED, "training": TRAINED, "speed": SGD}
 
 if __name__ == "__main__":
-    main()
+    study.run(__file__, PARTS, SETTINGS, ["torch", "torchvision", "timm"])

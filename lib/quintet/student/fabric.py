@@ -98,6 +98,7 @@ class _Wait:
     channel: _Channel = field(default_factory=_Channel)
     n: int = -1  # which of the channel's messages
     answer: Any = None  # of "now": [status, value]
+    waited: bool = False  # asked for by its handle
 
 
 @dataclass
@@ -178,6 +179,11 @@ class Fabric:
     @property
     def unreceived(self) -> list[Message]:
         return [m for m in self.log if m.received is None]
+
+    @property
+    def unwaited(self) -> set[int]:
+        """Ranks with an isend or irecv that they never waited for."""
+        return {r.number for r in self._ranks if not all(w.waited for w in r.handles)}
 
     @property
     def steps(self) -> int:
@@ -264,6 +270,7 @@ class Fabric:
                 error = KINDS.get(kind, StudentError)(kind[:80], text[:TRACEBACK_CHARS], trace[-TRACEBACK_CHARS:])
                 return self._hand_in(rank, error, f"raised {kind[:80]}")
             case ["wait", int(handle)] if 0 <= handle < len(rank.handles):
+                rank.handles[handle].waited = True
                 return rank.handles[handle]
             case ["send" | "isend" | "recv" | "irecv" as operation, int(peer), int(tag), *payload]:
                 why = self._unfit(rank, operation, peer, tag, payload)
