@@ -184,8 +184,43 @@ def _thrifty(fabric: Fabric, inputs: Sequence[Tensor], scales: Sequence[float] =
         raise Mismatch("the messages do not carry the partial sums that the result is made of")
 
 
-def _parts(size: int, world: int) -> list[slice]:
-    return allreduce.chunks(size, world)
+# With the two halves of a right ring in the place of the student's, so that an error there costs its own points only.
+RING = """
+import torch
+
+def kept(comm, function, x, *more):
+    mine = list(x) if isinstance(x, list) else [x]
+    before = [t.clone() for t in mine]
+    result = function(comm, x, *more)
+    return result, all(map(torch.equal, mine, before))
+
+def pass_on(comm, chunk):
+    sent = comm.isend(chunk, (comm.rank + 1) % comm.world)
+    got = comm.recv((comm.rank - 1) % comm.world)
+    sent.wait()
+    return got
+
+def reduce_scatter(comm, chunks):
+    number = comm.rank
+    total = chunks[number].clone()
+    for _ in range(comm.world - 1):
+        number = (number - 1) % comm.world
+        total = chunks[number] + pass_on(comm, total)
+    return total
+
+def all_gather(comm, chunk):
+    chunks, number = [None] * comm.world, (comm.rank + 1) % comm.world
+    chunks[number] = chunk
+    for _ in range(comm.world - 1):
+        chunk, number = pass_on(comm, chunk), (number - 1) % comm.world
+        chunks[number] = chunk
+    return chunks
+"""
+
+
+def _unchanged(results: list, what: str) -> None:
+    if not all(same for _, same in results):
+        raise Mismatch(f"{what} after the call is not what it was before", "callers-buffer")
 
 
 # ---- 1 reduce-scatter
@@ -194,6 +229,7 @@ def _parts(size: int, world: int) -> list[slice]:
 @check("allreduce/reduce_scatter", points=4)
 def reduce_scatter(student: Student, rng: np.random.Generator) -> None:
     """reduce_scatter(comm, chunks) -> the sum of all ranks' chunk number rank + 1."""
+    kept = student.define(RING).kept
 
     def make(rng, world, lengths):
         return [[_randn(rng, n) for n in lengths] for _ in range(world)]
@@ -212,15 +248,17 @@ def reduce_scatter(student: Student, rng: np.random.Generator) -> None:
             for r in range(world)
         ]
 
-    def ask(inputs, **options):
-        results, fabric = _play(student, student.reduce_scatter, [(x,) for x in inputs], **options)
+    def ask(inputs, unchanged=False, **options):
+        results, fabric = _play(student, kept, [(student.reduce_scatter, x) for x in inputs], **options)
         suspects = {"chunk-off-by-one": off(inputs)} if len(inputs) > 2 else {}
-        _all_near(results, wants(inputs), suspects, "the chunk", n=len(inputs))
+        _all_near([r[0] for r in results], wants(inputs), suspects, "the chunk", n=len(inputs))
+        if unchanged:
+            _unchanged(results, "a chunk that was given")
         return fabric
 
-    with case("two ranks and three ranks, chunks of one length", 1):
+    with case("two ranks and three ranks, chunks of one length; those given stay as they are", 1):
         for world in (3, 2):
-            ask(make(rng, world, [7] * world))
+            ask(make(rng, world, [7] * world), unchanged=True)
     with case("any number of ranks, chunks of different lengths, and one rank alone", 1):
         for world in (4, 5, 1):
             ask(make(rng, world, [6 + (i % 2) for i in range(world)]))
@@ -272,38 +310,6 @@ def all_gather(student: Student, rng: np.random.Generator) -> None:
 
 # ---- 3 the whole ring
 
-# With the two halves of a right ring in the place of the student's, so that an error there costs its own points only.
-RING = """
-import torch
-
-def kept(comm, function, x, mean):
-    before = x.clone()
-    result = function(comm, x, mean)
-    return result, torch.equal(x, before)
-
-def pass_on(comm, chunk):
-    sent = comm.isend(chunk, (comm.rank + 1) % comm.world)
-    got = comm.recv((comm.rank - 1) % comm.world)
-    sent.wait()
-    return got
-
-def reduce_scatter(comm, chunks):
-    number = comm.rank
-    total = chunks[number].clone()
-    for _ in range(comm.world - 1):
-        number = (number - 1) % comm.world
-        total = chunks[number] + pass_on(comm, total)
-    return total
-
-def all_gather(comm, chunk):
-    chunks, number = [None] * comm.world, (comm.rank + 1) % comm.world
-    chunks[number] = chunk
-    for _ in range(comm.world - 1):
-        chunk, number = pass_on(comm, chunk), (number - 1) % comm.world
-        chunks[number] = chunk
-    return chunks
-"""
-
 
 @check("allreduce/allreduce", points=5)
 def whole(student: Student, rng: np.random.Generator) -> None:
@@ -339,8 +345,7 @@ def whole(student: Student, rng: np.random.Generator) -> None:
         eps = torch.finfo(inputs[0].dtype).eps if inputs[0].is_floating_point() else None
         answers = [r[0] for r in results]
         _all_near(answers, [right] * world, suspects, "the result", n=world, eps=eps)
-        if not all(r[1] for r in results):
-            raise Mismatch("the argument after the call is not what it was before", "callers-buffer")
+        _unchanged(results, "the argument")
         return fabric
 
     with case("sum and mean over three ranks; the argument stays as it is", 1):
