@@ -210,8 +210,13 @@ def _where(dump: str) -> str:
     """The frames nearest to where it waits that are not a library's, innermost first, from what faulthandler wrote."""
     main = dump.split("(most recent call first):")[-1]  # the main thread comes last
     frames = re.findall(r'File "(.+)", line (\d+) in (.+)', main)
-    own = [f"{name} ({Path(path).name}:{line})" for path, line, name in frames if _own(path)]
+    own = [f"{name} ({_place(path, line)})" for path, line, name in frames if _own(path)]
     return " ← ".join(own[:SHOWN]) or "its start-up"
+
+
+def _place(path: str, line: object) -> str:
+    """A file and line; a notebook's cells have file names that nobody has seen."""
+    return f"line {line} of its cell" if "ipykernel_" in path else f"{Path(path).name}:{line}"
 
 
 def _own(path: str) -> bool:
@@ -258,7 +263,7 @@ def _rank(folder: Path, rank: int, world: int, seconds: float, work: bytes) -> N
             result = cloudpickle.dumps(function(*args))
         except BaseException as error:
             own = [f for f in traceback.extract_tb(error.__traceback__) if _own(f.filename)]
-            where = f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
+            where = f" ({_place(own[-1].filename, own[-1].lineno)})" if own else ""
             text = f"raised {type(error).__name__}: {str(error)[:300]}{where}"
             (folder / f"{rank}.error").write_text(text, encoding="utf-8")
             os._exit(1)  # at once: others may wait for this rank, and see its connections close
