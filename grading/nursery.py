@@ -152,18 +152,28 @@ def greet(sock: socket.socket) -> tuple[int, int]:
 
     sock: as `ask_for_fork` made it. Raises GradingFault.
     """
-    sock.settimeout(START_SECONDS)
     try:
-        said, extra, _, _ = sock.recvmsg(1, socket.CMSG_SPACE(12))
-        if said != READY:
-            why = sock.recv(500).decode(errors="replace") if said == FAILED else "it ended at once"
-            raise GradingFault(f"a process could not be started and locked in: {why}")
-        (_, _, credentials), *_ = extra
+        (_, _, credentials), *_ = _await_ready(sock)
         pid = int.from_bytes(credentials[:4], sys.byteorder)
         return pid, os.pidfd_open(pid)
     except OSError as error:
         sock.close()
-        raise GradingFault(f"a process was forked and did not answer: {error}") from error
+        raise GradingFault(f"a process was forked and ended at once: {error}") from error
+
+
+def _await_ready(sock: socket.socket) -> list:
+    """What the kernel says of the process at the other end, once that has said that it is ready. Raises
+    GradingFault."""
+    sock.settimeout(START_SECONDS)
+    try:
+        said, extra, _, _ = sock.recvmsg(1, socket.CMSG_SPACE(12))
+        if said == READY:
+            return extra
+        why = sock.recv(500).decode(errors="replace") if said == FAILED else "it ended at once"
+    except OSError as error:
+        why = f"it did not answer: {error}"
+    sock.close()
+    raise GradingFault(f"a process could not be started and locked in: {why}")
 
 
 class Child:
@@ -176,13 +186,19 @@ class Child:
         self.until = math.inf  # no answer is waited for beyond this time of the monotonic clock
         self.left = MAX_CHECK_BYTES
         self.student = Student(self._exchange, limits.check_seconds, lend=self._lend)
-        self._let_go(limits)
+        self._arrived = b""  # and not yet read
+        try:
+            self._let_go()
+        except BaseException:
+            self.__exit__()
+            raise
         self.end = time.monotonic() + limits.total_seconds
 
-    def _let_go(self, limits: Limits) -> None:
+    def _let_go(self) -> None:
         self.pid, self.pidfd = greet(self.sock)
-        self.group = sandbox.Group.new(limits)
-        self.group.add(self.pid)
+        self.group = sandbox.Group.new(self.limits)
+        self.group.add(self.pid)  # the kernel takes 10 ms for it, in which the child locks itself in
+        _await_ready(self.sock)
         self.sock.sendall(READY)
 
     def __enter__(self) -> "Child":
@@ -226,17 +242,20 @@ class Child:
             self.left -= n + 64  # each message costs something, so that their number is bounded too
             if self.left < 0:
                 raise wire.WireError("more was sent than a check may take")
-            data = bytearray()
-            while len(data) < n:
+            parts = [self._arrived]
+            missing = n - len(self._arrived)
+            while missing > 0:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise TimeoutError
                 self.sock.settimeout(left)
-                part = self.sock.recv(min(n - len(data), 1 << 20))
-                if not part:
+                parts.append(self.sock.recv(min(max(missing, 1 << 14), 1 << 20)))
+                if not parts[-1]:
                     raise EOFError
-                data += part
-            return bytes(data)
+                missing -= len(parts[-1])
+            data = b"".join(parts)
+            self._arrived = data[n:]
+            return data[:n]
 
         def send(kind: bytes, frame: bytes) -> None:
             self.sock.settimeout(max(deadline - time.monotonic(), 0.001))

@@ -23,6 +23,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -226,7 +227,8 @@ class Group:
     """
 
     _numbers = itertools.count()
-    _leftover: list[Path] = []
+    _leftover: set[Path] = set()
+    _sweeping = threading.Lock()
 
     def __init__(self, folders: list[Path]):
         self.folders = folders
@@ -261,7 +263,8 @@ class Group:
 
     def close(self) -> None:
         """Remove it, or leave that to the next `sweep`: a killed child takes some milliseconds to leave."""
-        Group._leftover += self.folders
+        with Group._sweeping:
+            Group._leftover.update(self.folders)
         self.folders = []
         Group.sweep()
 
@@ -270,11 +273,12 @@ class Group:
         """Remove the groups that were closed, those that are empty now or become so within `seconds`."""
         deadline = time.monotonic() + seconds
         while True:
-            for folder in list(cls._leftover):
-                with contextlib.suppress(OSError):
-                    folder.rmdir()
-                if not folder.exists():
-                    cls._leftover.remove(folder)
+            with cls._sweeping:
+                for folder in list(cls._leftover):
+                    with contextlib.suppress(OSError):
+                        folder.rmdir()
+                    if not folder.exists():
+                        cls._leftover.remove(folder)
             if not cls._leftover or time.monotonic() >= deadline:
                 return
             time.sleep(0.01)
@@ -294,7 +298,8 @@ def _limit(folder: Path, version: int, limits: Limits) -> None:
 def _parents() -> list[tuple[int, Path]]:
     """Folders below which this process may make groups that limit memory and processes, and share out processors where
     that too may be done; none where it may not."""
-    mine = dict(line.split(":", 2)[1:] for line in _own_groups())  # "4:memory:/path"; version 2 is "0::/path"
+    lines = [line.split(":", 2)[1:] for line in _own_groups()]  # "4:memory:/path", "7:cpu,cpuacct:/path"
+    mine = {name: path for names, path in lines for name in names.split(",")}  # version 2 is "0::/path"
     v2 = [Path(p) for p in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified") if Path(p, "cgroup.controllers").exists()]
     for mount in v2:
         folder = mount / mine.get("", "/").strip("/")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -100,7 +101,7 @@ def test_dying_inside_a_check_costs_the_rest_and_no_more():
 
 @pytest.mark.skipif(bool(sandbox.why_not()), reason=f"submissions are told apart by the sandbox: {sandbox.why_not()}")
 @pytest.mark.skipif(not sandbox.limits_are_counted(), reason="this user may make no control groups here")
-def test_a_submission_with_many_busy_processes_leaves_its_neighbour_half_of_a_processor():
+def test_a_submission_with_many_busy_processes_leaves_its_neighbour_a_share_of_the_processor():
     one_core = "import os, time\nos.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\nend = time.monotonic() + 20\n"
     many = "for _ in range(40):\n  if os.fork() == 0:\n    while time.monotonic() < end: pass\n    os._exit(0)"
     mine = "start = time.monotonic(), time.process_time()\nwhile time.monotonic() < start[0] + 2: pass\n"
@@ -120,6 +121,18 @@ def test_groups_of_graders_that_were_killed_are_removed_and_of_those_that_live_k
         (tmp_path / name).mkdir()
     sandbox._remove_orphans(tmp_path)
     assert {p.name for p in tmp_path.iterdir()} == {alive, other}
+
+
+def test_groups_may_be_closed_by_many_threads_at_once(tmp_path):
+    def close(thread: int) -> None:
+        for n in range(200):
+            folder = tmp_path / f"{thread}-{n}"
+            folder.mkdir()
+            sandbox.Group([folder]).close()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(close, range(8)))  # raises what a thread has raised
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_killed_grader_leaves_no_process(tmp_path):

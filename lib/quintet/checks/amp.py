@@ -1,5 +1,7 @@
 """What lab 2.1 asks: the pieces of a loss scaler, written as functions, and the order in which a step uses them."""
 
+import math
+
 import numpy as np
 import torch
 from torch import nn
@@ -348,12 +350,12 @@ HALF_EPS, FP32_EPS = 2.0**-10, 2.0**-23
 
 
 def _gradients(model, batches, loss_fn, dtype, factor, inside=False):
-    """Σ over the batches of the gradients of factor(k) · loss, by parameter name; `inside`: backward under autocast."""
+    """Σ over the batches of the gradients of factor · loss, by parameter name; `inside`: backward under autocast."""
     weights = dict(model.named_parameters())
     total = {name: torch.zeros_like(w) for name, w in weights.items()}
-    for k, (x, y) in enumerate(batches):
+    for x, y in batches:
         with torch.autocast("cpu", dtype=dtype):
-            loss = loss_fn(model(x), y) * factor(k)
+            loss = loss_fn(model(x), y) * factor
         with torch.autocast("cpu", dtype=dtype, enabled=inside):
             grads = torch.autograd.grad(loss, weights.values())
         total = {name: t + g for (name, t), g in zip(total.items(), grads, strict=True)}
@@ -377,27 +379,23 @@ def accumulate(student: Student, rng: np.random.Generator) -> None:
         ]
 
     def answers(model, batches):
-        def grads(factor, inside=False):
-            return _gradients(model, batches, loss_fn, dtype, factor, inside)
+        each = [_gradients(model, [batch], loss_fn, dtype, scale / count) for batch in batches]
+        right = {name: sum(grads[name] for grads in each) for name in each[0]}
+        drowned = [_gradients(model, batches, loss_fn, dtype, m) for m in (1 / count, 1.0)]
+        unscaled = {name: torch.zeros_like(g) for name, g in right.items()}
+        for grads in each:
+            unscaled = {name: (g + grads[name]) / scale for name, g in unscaled.items()}
 
-        right = grads(lambda k: scale / count)
-        drowned = [grads(lambda k, m=m: m) for m in (1 / count, 1.0)]
-
-        def each_unscaled(m):
-            total = {name: torch.zeros_like(g) for name, g in right.items()}
-            for batch in batches:
-                scaled = _gradients(model, [batch], loss_fn, dtype, lambda k: m * scale)
-                total = {name: (g + scaled[name]) / scale for name, g in total.items()}
-            return total
+        def times(grads, factor):
+            return {name: g * factor for name, g in grads.items()}
 
         return {
             "right": right,
             "scaled-after-backward": Either(
-                [{name: g * s for name, g in each.items()} for each in drowned for s in (1.0, scale)]
-                + [{name: g / scale for name, g in right.items()}]
+                [times(grads, s) for grads in drowned for s in (1.0, scale)] + [times(right, 1 / scale)]
             ),
-            "unscaled-each-micro-batch": Either(each_unscaled(m) for m in (1 / count, 1.0)),
-            "summed-not-averaged": grads(lambda k: scale),
+            "unscaled-each-micro-batch": Either([unscaled, times(unscaled, count)]),
+            "summed-not-averaged": times(right, count),  # exactly so: count is a power of two
             "stale-gradients": {name: g + 1.0 for name, g in right.items()},
         }
 
@@ -453,7 +451,7 @@ def accumulate(student: Student, rng: np.random.Generator) -> None:
         with torch.no_grad():
             model.head.weight *= 0.01  # large gradients in the fp32 head, small ones below it
         outside, inside = (
-            _gradients(model, batches, loss_fn, dtype, lambda k: high / count, inside=where) for where in (False, True)
+            _gradients(model, batches, loss_fn, dtype, high / count, inside=where) for where in (False, True)
         )
         assert all(g.isfinite().all() for g in outside.values()) and not all(
             g.isfinite().all() for g in inside.values()
@@ -488,16 +486,13 @@ def finish_step(student: Student, rng: np.random.Generator) -> None:
         return [_normal(rng, *s) for s in shapes], [g * (scale * max_norm * rng.uniform(2, 4) / norm) for g in grads]
 
     def after(weights, *steps):
-        """Weights after SGD steps with these gradients, the scheduler stepping after each."""
-        params = [nn.Parameter(w.clone()) for w in weights]
-        optimizer = torch.optim.SGD(params, lr=LR, momentum=0.9)
-        scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=GAMMA)
+        """Weights after SGD steps with these gradients, the scheduler stepping after each: torch.optim.SGD's rule."""
+        lr, momentum = LR, [torch.zeros_like(w) for w in weights]
         for grads in steps:
-            for p, g in zip(params, grads, strict=True):
-                p.grad = g.clone()
-            optimizer.step()
-            scheduler.step()
-        return [p.detach() for p in params]
+            momentum = [0.9 * m + g for m, g in zip(momentum, grads, strict=True)]
+            weights = [w - lr * m for w, m in zip(weights, momentum, strict=True)]
+            lr *= GAMMA
+        return weights
 
     def clipped(grads):
         norm = torch.cat([g.flatten() for g in grads]).norm()
@@ -624,24 +619,28 @@ def master_step(student: Student, rng: np.random.Generator) -> None:
                 raise Mismatch(f"the copies are not the new masters rounded to {str(half).removeprefix('torch.')}")
         _unchanged(student, masters, lambda theirs: student.master_step(theirs, grads, lr, dtype))
     with case("300 updates, each too small to move a half-precision weight, add up", 2):
-        masters = [torch.from_numpy(rng.uniform(0.6, 0.9, s)).float() for s in shapes]
-        grads = [torch.from_numpy(rng.uniform(0.5, 1.0, s)).float() for s in shapes]
+        sizes = [math.prod(s) for s in shapes]
+        start = torch.from_numpy(rng.uniform(0.6, 0.9, sum(sizes))).float()
+        slopes = torch.from_numpy(rng.uniform(0.5, 1.0, sum(sizes))).float()
         lr, steps = 1e-4, 300  # at most 1e-4 a step; half the spacing of fp16 in [0.5, 1) is 2.4e-4
-        halves = [w.half() for w in masters]
-        assert all(torch.equal(w - (lr * g).half(), w) for w, g in zip(halves, grads, strict=True))
-        rounded = through = masters
-        for _ in range(steps):  # rounded after each step; rounded before each step
-            rounded = [(w - lr * g).half().float() for w, g in zip(rounded, grads, strict=True)]
-            through = [w.half().float() - lr * g for w, g in zip(through, grads, strict=True)]
-        stuck = Either(
-            (kept, [w.half() for w in kept]) for kept in (halves, [w.float() for w in halves], rounded, through)
-        )
+        half = start.half()
+        assert torch.equal(half - (lr * slopes).half(), half)
+        want = rounded = through = start
+        for _ in range(steps):
+            want = want - lr * slopes
+            rounded = (rounded - lr * slopes).half().float()  # after each step
+            through = through.half().float() - lr * slopes  # before each step
+
+        def tensors(flat):
+            return [part.view(s) for part, s in zip(flat.split(sizes), shapes, strict=True)]
+
+        def answer(flat):
+            return tensors(flat), tensors(flat.half())
+
+        masters, grads = tensors(start), tensors(slopes)
+        stuck = Either(answer(kept) for kept in (half, half.float(), rounded, through))
         got = student.master_step(masters, grads, lr, dtype)
         near(got, (ANY, ANY))
         got = student.define(REPEAT).repeat(student.master_step, got, grads, lr, dtype, steps - 1)
         near(got, (ANY, ANY))
-        want = masters
-        for _ in range(steps):
-            want = [w - lr * g for w, g in zip(want, grads, strict=True)]
-        right = want, [w.half() for w in want]
-        near(got, right, suspects={"half-master-weights": stuck}, what="the result", n=steps, eps=FP32_EPS)
+        near(got, answer(want), suspects={"half-master-weights": stuck}, what="the result", n=steps, eps=FP32_EPS)

@@ -215,10 +215,9 @@ def _tensors(got: Any, want: torch.Tensor, what: str, n: int, eps: float | None,
             return f"{what} differs in where it is finite: {_places(wrong, got, want, 'first at', shown=1)}"
         got_eps = torch.finfo(got.dtype).eps if inexact[0] else 0.0
         rtol = _rtol(n, max(eps or 0.0, torch.finfo(want.dtype).eps, min(got_eps, BF16_EPS)))
-        finite = w.isfinite()
-        size = w[finite].abs()
-        slack = rtol * w.abs() + (rtol / 4 * size.max() if n > 1 and size.numel() else 0.0)
-        wrong = torch.where(finite, (g - w).abs() > slack, ~((g == w) | (g.isnan() & w.isnan())))
+        finite = w[w.isfinite()].abs()
+        atol = rtol / 4 * finite.max().item() if n > 1 and finite.numel() else 0.0
+        wrong = ~torch.isclose(g, w, rtol, atol, equal_nan=True)
     if not bool(wrong.any()):
         return None
     return f"{what} differs in {_places(wrong, got, want)}"

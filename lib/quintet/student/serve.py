@@ -3,8 +3,8 @@
     python -m quintet.student.serve FD SETTINGS
 
 FD is one end of a Unix socket pair, the grader holds the other; SETTINGS is JSON: `modules` to import, `jail` (jail.py)
-or null. Each message on FD brings one descriptor, the child's own socket to the grader. The child locks itself in,
-says `READY` and waits for the same, so that it is counted before it runs anything. It runs a notebook's cells in a bare
+or null. Each message on FD brings one descriptor, the child's own socket to the grader. The child says `READY`, so that
+the grader counts it, locks itself in, says `READY` again and waits for the same. It runs a notebook's cells in a bare
 IPython shell and answers a check's questions about its namespace (host.py); frames from it begin with `ANSWER` or, when
 a trusted function is called back, `CALLBACK`; a byte `SOCKETS` brings it the descriptors of its ranks (fabric.py). The
 child ends when its socket closes. It trusts the grader; the grader trusts nothing that comes from it.
@@ -133,8 +133,9 @@ def serve(sock: socket.socket, shell) -> None:
 
 
 def _enter_child(sock: socket.socket, jail: Jail | None, number: int) -> bool:
-    """Lock the child in and tell the grader, which counts it before it lets it go on. False if either failed."""
+    """Lock the child in while the grader counts it, and wait until it lets the child go on. False if either failed."""
     try:
+        sock.sendall(READY)
         if jail is not None:
             enter(jail, number, keep=sock.fileno())
         else:
