@@ -1,0 +1,10 @@
+# /// case
+# check = "compression/integer_linear"
+# misconception = "zero-point-forgotten"
+# about = "q_x goes into the product as it is"
+# ///
+
+# %% integer_linear
+def integer_linear(q_x, z_x, q_w, q_b, multiplier, z_y):
+    total = q_x.int() @ q_w.int().T + q_b
+    return (torch.round(total * multiplier) + z_y).clamp(0, 255).to(torch.uint8)
