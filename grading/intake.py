@@ -17,8 +17,8 @@ What is kept, so that an honest student loses nothing:
 - Of several cells with one `grade_id` (Jupyter copies it on copy, paste and split) the first that was written in is
   the solution, and the last is the locked one, as nbgrader has it; the others stay as ordinary cells.
 - What was merged into a locked cell stays, as a cell of its own before or after it.
-- A locked cell that was deleted, or now stands before work that it needs, comes back: behind its predecessor in the
-  release and the student's own cells there, since these may complete that predecessor.
+- A locked cell that was deleted, or now stands before work or a test that comes before it in the release, comes back:
+  behind its predecessor there and the student's own cells, since these may complete that predecessor.
 - A deleted written answer comes back as released, which nbgrader shows as "No response" and 0. A deleted code
   solution comes back empty: the released stub would overwrite work that was merged into another cell.
 """
@@ -407,6 +407,10 @@ class Slot:
     def source(self) -> str:
         return self.cell.source
 
+    @property
+    def test(self) -> bool:
+        return self.role == LOCKED and self.cell.metadata.nbgrader.grade
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -542,10 +546,12 @@ def _as_what(slot: Slot) -> str:
 
 
 def _needs(pieces: list[Piece], slot: Slot) -> list[int]:
-    """Where the solutions and set-up cells are that come before the slot in the release."""
+    """Where the solutions and set-up cells are that come before the slot in the release; for a test also the tests: a
+    later one gives right versions of earlier steps, which no test that follows may find."""
     return [
         i for i, p in enumerate(pieces)
-        if p.slot and p.slot.place < slot.place and (p.slot.setup or p.slot.role == SOLUTION)
+        if p.slot and p.slot.place < slot.place
+        and (p.slot.setup or p.slot.role == SOLUTION or (p.slot.test and slot.test))
     ]  # fmt: skip
 
 

@@ -89,6 +89,9 @@ def assert_in_order(found: intake.Intake) -> None:
     assert all(c.outputs == [] and c.execution_count is None for c in found.notebook.cells if c.cell_type == "code")
 
 
+LATER = [n for n in list(LOCKED)[list(LOCKED).index("amp-unscale") + 1 :] if n.startswith("amp-")]  # tests
+
+
 def order(found: intake.Intake) -> list[str]:
     return [name(c) or c.source for c in found.notebook.cells]
 
@@ -241,8 +244,7 @@ def test_an_answer_written_into_a_copy_of_the_cell_is_the_one_that_is_graded():
 def test_the_last_copy_of_a_test_counts_so_that_work_between_two_copies_does():
     notebook = handed_in()
     notebook["cells"] += [own("unscale = repaired"), copy.deepcopy(get(notebook, "amp-unscale"))]
-    found = cleaned(notebook)
-    assert order(found)[-2:] == ["unscale = repaired", "amp-unscale"]
+    assert order(cleaned(notebook))[-len(LATER) - 2 :] == ["unscale = repaired", "amp-unscale", *LATER]
 
 
 def test_a_test_moved_before_its_solution_goes_back_behind_it():
@@ -274,8 +276,17 @@ def test_a_test_moved_down_behind_a_later_repair_stays_there():
     notebook = handed_in()
     test = notebook["cells"].pop(at(notebook, "amp-unscale"))
     notebook["cells"] += [own("unscale = repaired"), test]
-    found = cleaned(notebook)
-    assert order(found)[-2:] == ["unscale = repaired", "amp-unscale"]
+    assert order(cleaned(notebook))[-len(LATER) - 2 :] == ["unscale = repaired", "amp-unscale", *LATER]
+
+
+def test_a_later_test_moved_before_an_earlier_one_goes_back():
+    """It gives right versions of earlier steps: an earlier test must not find them."""
+    notebook = handed_in()
+    later = notebook["cells"].pop(at(notebook, LATER[-1]))
+    notebook["cells"].insert(at(notebook, "amp-zeroed"), later)
+    notebook["cells"] = [notebook["cells"].pop(at(notebook, n)) for n in SOLUTIONS if n != WRITTEN] + notebook["cells"]
+    tests = [n for n in order(cleaned(notebook)) if n.startswith("amp-") and n in LOCKED]
+    assert tests == [n for n in LOCKED if n in tests] and len(tests) == 6
 
 
 @pytest.mark.parametrize("grade_id", [*LOCKED, *SOLUTIONS])
