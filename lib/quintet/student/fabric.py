@@ -6,8 +6,9 @@
 
 Processes: this side is trusted. A rank (ranks.py) is a process of the student's, in the notebook a thread, and reaches
 the others only over its own socket to this side. `Student.parallel` makes the socket pairs and lends the far ends to
-the student's child as descriptors on the child's own socket (serve.py); the child forks the ranks. The socket says who
-speaks; a frame says nothing about its sender. Every frame is a claim: capped before it is read, checked against a
+the student's child as descriptors on the child's own socket (serve.py); the child forks the ranks, and each gets its
+arguments over its socket, where no other can see them. The socket says who speaks; a frame says nothing about its
+sender. Every frame is a claim: capped before it is read, checked against a
 closed set of questions. A rank that breaks a rule loses its socket and gets a StudentError as its result, the others go
 on; nothing that a rank does raises here. After the last run this side closes the sockets, and the child kills its
 ranks; a child that does not is killed with all its processes by whoever holds it (a call has a time limit).
@@ -191,28 +192,30 @@ class Fabric:
 
     # ---- the run
 
-    def conduct(self, sockets: Sequence[socket.socket], until: float, *more: "Fabric") -> None:
+    def conduct(
+        self, sockets: Sequence[socket.socket], until: float, *more: "Fabric", arguments: Sequence[bytes] = ()
+    ) -> None:
         """Serve the ranks behind `sockets` until all have ended, none can go on, or the monotonic clock says `until`.
-        more: for their further runs, while all survive."""
+        more: for their further runs, while all survive. arguments: a frame for each rank, which starts a run of it."""
         try:
-            self._run(sockets, until)
+            self._run(sockets, until, arguments)
             for before, fabric in itertools.pairwise((self, *more)):
                 if not before.survived:
                     break
-                fabric._run(sockets, until, again=True)
+                fabric._run(sockets, until, arguments)
         finally:
             for sock in sockets:
                 sock.close()
 
-    def _run(self, sockets: Sequence[socket.socket], until: float, again: bool = False) -> None:
+    def _run(self, sockets: Sequence[socket.socket], until: float, arguments: Sequence[bytes]) -> None:
         self._ranks = [_Rank(number, sock) for number, sock in enumerate(sockets)]
         self._start = time.monotonic()
         self._until = min(until, self._start + self.bounds.seconds)
         running = self._ranks
         rank = running[0]
         try:
-            for rank in self._ranks if again else ():
-                self._tell(rank, ["ok", None])
+            for rank, frame in zip(self._ranks, arguments, strict=False):
+                self._send(rank, frame)
             while True:
                 for rank in running:
                     self._listen(rank)
@@ -336,9 +339,12 @@ class Fabric:
         self._tell(rank, answer)
 
     def _tell(self, rank: _Rank, answer: list) -> None:
+        self._send(rank, wire.pack(answer, refuse))
+
+    def _send(self, rank: _Rank, frame: bytes) -> None:
         try:
             rank.sock.settimeout(self._left())
-            rank.sock.sendall(wire.pack(answer, refuse))
+            rank.sock.sendall(frame)
         except TimeoutError:
             raise
         except OSError:

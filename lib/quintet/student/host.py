@@ -150,28 +150,28 @@ class Host:
     def do_proxied(self, methods: dict[str, Callable]) -> Any:
         return types.SimpleNamespace(**methods)
 
-    def do_parallel(self, function: Any, argss: list[list], lend: Callable, conduct: Callable) -> None:
-        """Run a function as one rank for each of `argss`. lend: makes the check's side send the ranks' descriptors;
-        conduct: lets the fabric serve them, and returns when the run is over."""
+    def do_parallel(self, function: Any, world: int, lend: Callable, conduct: Callable) -> None:
+        """Run a function as `world` ranks. lend: makes the check's side send the ranks' descriptors; conduct: lets the
+        fabric serve them, and returns when the run is over."""
 
-        def play(rank: int, args: list) -> None:
+        def play(rank: int) -> None:
             self._here.rank = rank
-            comm = ranks.Comm(sockets[rank], rank, len(argss))
-            again = True
-            while again:
+            comm = ranks.Comm(sockets[rank], rank, world)
+            while (frame := comm._begin()) is not None:
                 try:
-                    answer = wire.pack(["ok", function(comm, *copy.deepcopy(args))], ranks.refuse)
+                    args = copy.deepcopy(wire.unpack(frame, self._resolve))  # what a `Ref` stands for is copied here
+                    answer = wire.pack(["ok", function(comm, *args)], ranks.refuse)
                 except BaseException as error:  # noqa: BLE001 a student's code may raise anything, SystemExit included
                     answer = wire.pack(["error", type_name(error), text(error), _traceback(error)], ranks.refuse)
-                again = comm._end(answer)
+                comm._hand_in(answer)
 
         lend()
         sockets = [socket.socket(fileno=fd) for fd in self.lent]
         self.lent.clear()
-        self._at_once(play, argss, sockets, conduct)
+        self._at_once(play, world, sockets, conduct)
 
-    def _at_once(self, play: ranks.Play, argss: list, sockets: list[socket.socket], conduct: Callable) -> None:
-        ranks.as_threads(play, argss, sockets, conduct)
+    def _at_once(self, play: ranks.Play, world: int, sockets: list[socket.socket], conduct: Callable) -> None:
+        ranks.as_threads(play, world, sockets, conduct)
 
     def do_same(self, a: Any, b: Any) -> bool:
         return a is b

@@ -166,6 +166,7 @@ class Student:
             raise ValueError(f"{len(argss)} lists of arguments for a fabric of {fabric.world} ranks")
         if any(f.started for f in (fabric, *more)):
             raise RuntimeError("this fabric has served its run: make a new one for the next")
+        arguments = [wire.pack(list(args), self._handle) for args in argss]  # to each rank its own, and to no other
         if self._lend is None:
             raise RuntimeError("this student runs where descriptors cannot be lent, so it cannot run ranks")
         pairs = [socket.socketpair() for _ in argss]
@@ -183,13 +184,13 @@ class Student:
             now = time.monotonic()  # 0.8: the child must have time to say that its ranks were late
             until = math.inf if self._until is None else now + 0.8 * (self._until - now)
             try:
-                fabric.conduct(ours, until, *more)
+                fabric.conduct(ours, until, *more, arguments=arguments)
             except Exception as error:
                 faults.append(error)  # ours, and no answer to the student
 
         try:
             with self._only_meanwhile():
-                self._ask("parallel", function, [list(args) for args in argss], lend, conduct)
+                self._ask("parallel", function, len(argss), lend, conduct)
         finally:
             for sock in (*ours, *theirs):
                 sock.close()

@@ -69,15 +69,18 @@ class Comm:
             data += part
         return bytes(data)
 
-    def _end(self, answer: bytes) -> bool:
-        """Hand in what became of the run; true if there is to be another."""
+    def _begin(self) -> bytes | None:
+        """The arguments of the next run, packed; None when there is no other."""
         try:
-            self._sock.sendall(answer)
-            wire.read_frame(self._read)
-        except OSError:  # the fabric needs no more runs, or stopped this one
+            return wire.read_frame(self._read)
+        except OSError:  # the fabric needs no more runs, or stopped the last one
             self._sock.close()
-            return False
-        return True
+            return None
+
+    def _hand_in(self, answer: bytes) -> None:
+        """What became of the run."""
+        with contextlib.suppress(OSError):  # the fabric has stopped it: `_begin` will say so
+            self._sock.sendall(answer)
 
 
 class Handle:
@@ -95,16 +98,16 @@ def refuse(thing: Any) -> dict:
     raise wire.WireError(f"a rank sends and returns plain data (tensors, numbers, lists), not a {type(thing).__name__}")
 
 
-Play = Callable[[int, list], None]  # play(rank, its arguments): runs the student's function as that rank
+Play = Callable[[int], None]  # play(rank): runs the student's function as that rank
 
 
-def as_threads(play: Play, argss: list[list], sockets: list[socket.socket], conduct: Callable[[], None]) -> None:
+def as_threads(play: Play, world: int, sockets: list[socket.socket], conduct: Callable[[], None]) -> None:
     """Run all ranks in this process until `conduct` returns. Ends them then: a blocked one by its closed socket, one
     that computes on by an exception."""
     threads: list[threading.Thread] = []
     try:
-        for rank, args in enumerate(argss):
-            threads.append(threading.Thread(target=play, args=(rank, args), name=f"rank {rank}", daemon=True))
+        for rank in range(world):
+            threads.append(threading.Thread(target=play, args=(rank,), name=f"rank {rank}", daemon=True))
         for thread in threads:
             thread.start()
         conduct()
@@ -125,7 +128,7 @@ def as_threads(play: Play, argss: list[list], sockets: list[socket.socket], cond
 
 def as_processes(
     play: Play,
-    argss: list[list],
+    world: int,
     sockets: list[socket.socket],
     conduct: Callable[[], None],
     enter: Callable[[], None],
@@ -133,14 +136,14 @@ def as_processes(
     """Fork a process a rank, run all until `conduct` returns, kill and reap them. `enter` is called first in each."""
     pids: list[int] = []
     try:
-        for rank, args in enumerate(argss):
+        for rank in range(world):
             pid = os.fork()
             if pid == 0:
                 try:
                     for other in sockets[:rank] + sockets[rank + 1 :]:
                         other.close()
                     enter()
-                    play(rank, args)
+                    play(rank)
                 finally:
                     os._exit(0)
             pids.append(pid)

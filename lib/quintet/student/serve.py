@@ -41,13 +41,13 @@ class Kernel(Host):
         self.shell = shell
         self.sock = sock
 
-    def _at_once(self, play, argss, sockets, conduct) -> None:
+    def _at_once(self, play, world, sockets, conduct) -> None:
         def enter() -> None:
             if sys.platform == "linux":
                 die_with_parent()
             os.close(self.sock.fileno())  # to the grader speaks one process only
 
-        ranks.as_processes(play, argss, sockets, conduct, enter)
+        ranks.as_processes(play, world, sockets, conduct, enter)
 
     def do_run(self, source: str) -> list:
         """Run one cell; returns its outputs as nbformat's dictionaries."""
