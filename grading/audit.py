@@ -151,7 +151,7 @@ def _enter(found: Audit, case: bank.Case, results: list[checks.Result], seed: st
         named = {f.misconception for r in lost.values() for f in r.findings} - {None}
         found.count(
             "named",
-            named == {case.misconception},
+            named == {case.misconception} - {None},  # a mistake with another's name is worse than one without
             f"wrong {case.name}{seed} was named {sorted(named)}: {_said(lost.values())}",
         )
 

@@ -2,8 +2,8 @@
 
 `grading/bank/<topic>/right/*.py` and `wrong/*.py` hold one submission each: the solution cells that differ from the
 reference, in percent format under the cell's grade_id, below a block of TOML that says what the case is about (and,
-for a wrong one, which check must catch it and which misconception must be named). The reference is the solution
-itself, the blank one the released lab.
+for a wrong one, which check must catch it and which misconception must be named; where none is given, none may be). The
+reference is the solution itself, the blank one the released lab.
 """
 
 import tomllib
@@ -56,8 +56,8 @@ def _read(path: Path) -> Case:
         case = Case(path.stem, path.parent.name, cells, **meta)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path.name} is not a case of the bank: {error}") from error
-    if not cells or (case.kind == "wrong") != bool(case.check and case.misconception):
-        raise ValueError(f"{path.name} needs at least one cell, and check and misconception exactly if it is wrong")
+    if not cells or (case.kind == "wrong") != bool(case.check) or (case.misconception and not case.check):
+        raise ValueError(f"{path.name} needs at least one cell, and a check exactly if it is wrong")
     return case
 
 

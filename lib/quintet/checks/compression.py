@@ -13,7 +13,7 @@ from torch import Tensor
 
 from quintet import compression
 from quintet.checks import ANY, Either, Misconception, Mismatch, case, check, draw, near, show_value
-from quintet.checks.near import difference
+from quintet.checks.near import difference, plain
 from quintet.student import Ref, Student, StudentError
 
 LECTURE = "lecture 2.2 compression, section "
@@ -180,13 +180,8 @@ def _affine(lo: float, hi: float, bits: int) -> tuple[float, int]:
     return scale, round(-lo / scale)
 
 
-def _plain(v: Any) -> Any:
-    """A tensor or array of one entry as the number that it holds."""
-    return v.item() if isinstance(v, (Tensor, np.ndarray, np.generic)) and math.prod(v.shape) == 1 else v
-
-
 def _positive(scale: Any) -> bool:
-    return isinstance(_plain(scale), (int, float)) and 0 < _plain(scale) < math.inf
+    return isinstance(plain(scale), (int, float)) and 0 < plain(scale) < math.inf
 
 
 @check("compression/affine", points=3)
@@ -234,7 +229,7 @@ def affine(student: Student, rng: np.random.Generator) -> None:
         near(got, (ANY, ANY), what="(scale, zero_point) for lo = hi = 0")
         if not _positive(got[0]):
             raise Mismatch("the scale for lo = hi = 0 is not positive and finite", "scale-zero-on-constants")
-        if _plain(got[1]) not in range(256):
+        if plain(got[1]) not in range(256):
             raise Mismatch("the zero point for lo = hi = 0 is not on the grid 0 … 255")
 
 
@@ -400,7 +395,7 @@ def calibrate(student: Student, rng: np.random.Generator) -> None:
             got = student.calibrate(batches, bits)
         near(got, (ANY, ANY), what="(lo, hi)")
         widest = ends(torch.cat([b.flatten() for b in batches]))
-        lo, hi = map(_plain, got)
+        lo, hi = map(plain, got)
         if not (isinstance(lo, (int, float)) and isinstance(hi, (int, float)) and -math.inf < lo < hi < math.inf):
             raise Mismatch("lo and hi should be finite numbers, lo below hi")
         shares = [i / 100 for i in range(1, 101)]

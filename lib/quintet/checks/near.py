@@ -188,6 +188,11 @@ def _number(v: Any) -> tuple[Any, float]:
     return v, FLOAT_EPS if isinstance(v, (float, complex)) else 0.0
 
 
+def plain(v: Any) -> Any:
+    """A tensor or array with one entry as the number that it holds; anything else as it is."""
+    return _number(v)[0]
+
+
 def _tensor(array: np.ndarray) -> torch.Tensor:
     """An array as a tensor, in the dtype of torch that holds its numbers best: torch has no long doubles and one byte
     order."""

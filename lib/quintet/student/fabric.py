@@ -417,11 +417,17 @@ class Hop:
 
 @dataclass(frozen=True)
 class Trace:
-    """hops: one a message, in the order of the log. reached: for each rank, whether it was sent a part of every other
-    rank's for every element: without, its result came by another way."""
+    """hops: one a message, in the order of the log. has: [r, q, i] whether rank r had, or was sent, a part of rank q's
+    element i."""
 
     hops: list[Hop]
-    reached: list[bool]
+    has: np.ndarray
+
+    @property
+    def reached(self) -> list[bool]:
+        """For each rank, whether it had a part of every rank's for every element: without, its result came by another
+        way."""
+        return [bool(of_rank.all()) for of_rank in self.has]
 
     @property
     def unexplained(self) -> list[Hop]:
@@ -452,7 +458,7 @@ def trace(log: Sequence[Message], inputs: Sequence[torch.Tensor], scales: Sequen
             where = slice(hop.start, hop.start + hop.stride * sums.length(message), hop.stride)
             for q in hop.ranks:
                 has[message.target, q, where] = True
-    return Trace([hops[m.order] for m in log], [bool(has[r].all()) for r in range(world)])
+    return Trace([hops[m.order] for m in log], has)
 
 
 class _Sums:
