@@ -707,6 +707,21 @@ def test_a_trace_of_a_flood_ends_soon(student):
     assert [h.known for h in found.hops] == [True] * MAX_TRACED + [False] * (2_000 - MAX_TRACED)
 
 
+def test_a_rank_finds_no_arguments_but_its_own(nursery):
+    look = (
+        "def look(comm, secret):\n"
+        "    import gc\n"
+        "    start = ''.join(['sec', 'ret-'])\n"
+        "    lists = [o for o in gc.get_objects() if type(o) in (list, tuple)]\n"
+        "    return sorted({s for o in lists for s in o if type(s) is str and s[:7] == start and s != start})\n"
+    )
+    with nursery.child() as child:
+        student = with_ranks(child)
+        assert child.run(look) == []
+        results = student.parallel(student.look, [([f"secret-{rank}"],) for rank in range(3)], Fabric(3))
+    assert results == [[f"secret-{rank}"] for rank in range(3)]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_rank_holds_no_socket_but_its_own(nursery):
     with nursery.child() as child:

@@ -518,8 +518,10 @@ def _train(weights: list[Tensor], shards: list[list[Batch]], optimizer: tuple, h
 def _holds(payload: Tensor | np.ndarray, part: Tensor) -> bool:
     """Whether a multiple of the numbers of `part` stands in a message, one after the other."""
     flat = payload if isinstance(payload, Tensor) else torch.from_numpy(payload.astype(np.float64))
-    windows = flat.flatten().double().unfold(0, part.numel(), 1) if flat.numel() >= part.numel() else flat[:0]
-    along = nn.functional.cosine_similarity(windows, part.flatten().double()[None], dim=1) if len(windows) else windows
+    flat, part = flat.flatten().double(), part.flatten().double()
+    if len(flat) < len(part):
+        return False
+    along = nn.functional.cosine_similarity(flat.unfold(0, len(part), 1), part[None], dim=1)
     return bool((along > 1 - 1e-6).any())
 
 
@@ -562,23 +564,28 @@ def train_step(student: Student, rng: np.random.Generator) -> None:
     with case("equal batches, Adam: three steps give one process's weights", 1):
         ask([int(rng.integers(3, 9))] * 2, 3, ADAM, "parameters-averaged")
     with case("unequal batches: every row counts alike", 2):
-        rows = [int(n) for n in rng.choice(np.arange(2, 10), 3, replace=False)]
+        rows = [3, 3, 3]
+        while len(set(rows)) < 3 or sum(rows) % 3 == 0:  # their mean is no integer
+            rows = rng.integers(2, 10, 3).tolist()
         ask(rows, 2, SGD, "unequal-batches", "gradients-summed")
 
 
 # ---- 5 shards
 
-# Each rank asks in its own process, as real ones do; what they draw from global generators differs from call to call.
+# Each rank asks in its own process, as real ones do; what it draws from a global generator differs from the others' and
+# from call to call.
 APART = """
 import random
 import numpy
 import torch
 
-def apart(comm, function, *args):
-    return list(function(*args))
-
 def stir():
     random.random(), numpy.random.rand(), torch.rand(1)
+
+def apart(comm, function, *args):
+    for _ in range(comm.rank):
+        stir()
+    return list(function(*args))
 """
 
 

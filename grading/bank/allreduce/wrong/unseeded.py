@@ -1,13 +1,9 @@
 # /// case
 # check = "allreduce/shard"
-# about = "an order without a seed, remembered in a global"
+# misconception = "shuffled-apart"
+# about = "an order without a seed"
 # ///
 
 # %% shard
-ORDER = {}
-
-
 def shard(size, rank, world, epoch, seed):
-    if (epoch, seed) not in ORDER:
-        ORDER[epoch, seed] = torch.randperm(size)
-    return ORDER[epoch, seed][rank::world]
+    return torch.randperm(size)[rank::world].tolist()
