@@ -138,11 +138,12 @@ def test_the_self_check_tells_what_is_kept_secret_here():
     """So that the test above cannot pass for want of anything to tell."""
     ids = [id for ids in IDS.values() for id in ids]
 
-    def tell(how: str) -> int:
-        return sum(CANARY in told(asked(id, HOSTILE[how], secret=False)[0]) for id in ids)
+    def silent(how: str) -> set[str]:
+        return {id for id in ids if CANARY not in told(asked(id, HOSTILE[how], secret=False)[0])}
 
-    assert tell("an exception's text") == tell("a class's name") == len(ids)
-    assert tell("an object's class") >= len(ids) / 2  # not every step gives an answer that is looked at
+    assert silent("an exception's text") == silent("a class's name") == set()
+    # what train_step returns is not looked at, and shard says in words of its own what it wants
+    assert silent("an object's class") == {"allreduce/train_step", "allreduce/shard"}
     result, seen = asked(ids[0], HOSTILE["an exception's text"], secret=False)
     assert shown(seen, told(result))
 
