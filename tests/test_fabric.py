@@ -647,6 +647,17 @@ def test_an_interrupted_notebook_keeps_no_rank_running(monkeypatch):
         run(loopback(names), "ring", 3)  # that no thread stays is seen by `nothing_left_behind`
 
 
+def test_a_short_chunk_that_may_be_several_sums_counts_as_each_of_them():
+    """In fp16 two elements fit a quarter of another sum with these seeds; a right ring must not lose by it."""
+    names: dict = {}
+    exec(STUDENT, names)
+    for seed in (50, 198, 263):
+        inputs = torch.randn(4, 8, generator=torch.Generator().manual_seed(seed)).half()
+        student, fabric = loopback(names), Fabric(4)
+        student.parallel(student.ring, [(x,) for x in inputs], fabric)
+        assert all(trace(fabric.log, list(inputs), (1.0, 0.25)).reached), seed
+
+
 def test_a_rank_may_be_stopped_at_any_line_and_says_nothing(capfd):
     """Where a SystemExit arrives is chance: it may be after the student's function, on the thread's last lines."""
     names: dict = {}

@@ -418,7 +418,7 @@ class Hop:
 @dataclass(frozen=True)
 class Trace:
     """hops: one a message, in the order of the log. has: [r, q, i] whether rank r had, or was sent, a part of rank q's
-    element i."""
+    element i, by any explanation of a message that has several."""
 
     hops: list[Hop]
     has: np.ndarray
@@ -447,18 +447,18 @@ def trace(log: Sequence[Message], inputs: Sequence[torch.Tensor], scales: Sequen
     world, size = len(inputs), sums.size
     has = np.zeros((world, world, size), bool)  # has[r, q, i]: rank r has had a part of rank q's element i
     has[range(world), range(world)] = True
-    hops: dict[int, Hop] = {}
+    hops: dict[int, list[Hop]] = {}
     events = [(m.order, m) for m in log] + [(m.received, m) for m in log if m.received is not None]
     for order, message in sorted(events, key=lambda event: event[0]):
         if order == message.order:
             looked_up = len(hops) < MAX_TRACED  # each takes time, and their number is the student's choice
-            hops[order] = sums.explain(message, has[message.source]) if looked_up else Hop(message, None)
-        elif hops[message.order].known:
-            hop = hops[message.order]
-            where = slice(hop.start, hop.start + hop.stride * sums.length(message), hop.stride)
-            for q in hop.ranks:
-                has[message.target, q, where] = True
-    return Trace([hops[m.order] for m in log], has)
+            hops[order] = sums.explain(message, has[message.source]) if looked_up else [Hop(message, None)]
+        else:
+            for hop in hops[message.order]:
+                if hop.known:
+                    where = slice(hop.start, hop.start + hop.stride * sums.length(message), hop.stride)
+                    has[message.target, sorted(hop.ranks), where] = True
+    return Trace([hops[m.order][0] for m in log], has)
 
 
 class _Sums:
@@ -480,20 +480,21 @@ class _Sums:
     def length(message: Message) -> int:
         return math.prod(message.payload.shape)
 
-    def explain(self, message: Message, has: np.ndarray) -> Hop:
-        """The first explanation that the sender could know; else any; else none."""
+    def explain(self, message: Message, has: np.ndarray) -> list[Hop]:
+        """All explanations that the sender could know (a short chunk or one in fp16 may have several); else any; else
+        an empty one."""
         payload, world = _flat(message.payload), len(has)
         payload[~np.isfinite(payload)] = np.finfo(float).max  # no sum of ours
         if not payload.any() and len(payload) <= world:
-            return Hop(message, frozenset(), self.size, known=True)
-        found = Hop(message, None)
+            return [Hop(message, frozenset(), self.size, known=True)]
+        found, other = [], Hop(message, None)
         for scale, stride in itertools.product(self.scales, self.strides):
             for subset, start in self._places(payload / scale, stride, _eps(message.payload)):
                 known = bool(has[sorted(self.subsets[subset]), start : self.size : stride][:, : len(payload)].all())
-                found = Hop(message, self.subsets[subset], start, stride, scale, known)
+                other = Hop(message, self.subsets[subset], start, stride, scale, known)
                 if known:
-                    return found
-        return found
+                    found.append(other)
+        return found or [other]
 
     def _places(self, payload: np.ndarray, stride: int, eps: float) -> list[tuple[int, int]]:
         """Where (subset, start) the payload stands among the sums."""
