@@ -846,7 +846,8 @@ def _prepared(source: str | Path) -> Any:
 def onnx_dynamic(
     source: str | Path, target: str | Path, *, per_channel: bool = True, reduce_range: bool = False
 ) -> None:
-    """ONNX Runtime's dynamic int8: weights now, the ranges of activations at each call. Linear and convolution."""
+    """ONNX Runtime's dynamic int8: weights now, the ranges of activations at each call. Linear and convolution; a
+    convolution's weights get one scale whatever `per_channel` says (ONNX Runtime 1.32)."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     quantize_dynamic(
