@@ -28,7 +28,8 @@ MISCONCEPTIONS = {
     ),
     "place-off-by-one": Misconception(
         "all chunks are there, in other places than their numbers say",
-        "Rank r starts with chunk number r + 1, and not with r as in reduce-scatter. Which one has its left neighbour?",
+        "Rank r starts with chunk number r + 1, and not with r as in reduce-scatter. Write down which one its left "
+        "neighbour has.",
         LECTURE + "4 All-gather",
     ),
     "rest-dropped": Misconception(

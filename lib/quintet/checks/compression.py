@@ -89,7 +89,7 @@ MISCONCEPTIONS = {
     "minmax-with-outliers": Misconception(
         "the range is the least and the largest number seen",
         "One outlier then stretches the steps of all the others. Clip it: its own error is large, and it is alone. If "
-        "a search ended there: is its error that of dequantise(quantise(v)) - v, with these bits?",
+        "a search ended there, look at its error: it is that of dequantise(quantise(v)) - v, with these bits.",
         LECTURE + "4 Where the range comes from",
     ),
     "one-batch-only": Misconception(
