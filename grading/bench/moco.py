@@ -64,7 +64,7 @@ def step() -> tuple[Side, Side]:
     from lightly.models import utils
 
     torch.manual_seed(0)
-    model = moco.MoCoV2(moco.convnet(32), moco.mlp(128, 128, DIM), DIM, K=K, T=T)
+    model = moco.MoCoV2(moco.convnet(32), moco.mlp(2048, 256, DIM), DIM, K=K, T=T)
     backbone, head = copy.deepcopy(model.query)
     slow_backbone, slow_head = copy.deepcopy(backbone), copy.deepcopy(head)
     for slow in (slow_backbone, slow_head):
