@@ -9,7 +9,7 @@ of Fashion-MNIST without their labels, a short training; only probes and the sup
 seed begin with the same backbone and see the same views in the same order, so that they can be paired.
 
     reference   raw pixels, the backbone as initialised, and the same backbone trained with all labels
-    v2          MoCo v2, and with one thing changed: no queue, momentum 0, 0.9 and 1
+    v2          MoCo v2, and with one thing changed: no queue, momentum 0 and 1
     v3          MoCo v3 with and without its predictor, on the same backbone
     leak        batch norm in groups of a few rows: keys shuffled among the groups, or not
     collapse    no negatives: SimSiam and BYOL, and each without what holds it up
@@ -33,12 +33,12 @@ from quintet.data import fashion_mnist
 SEEDS = range(5)
 PICTURES, BANK, LABELLED, TEST = 10_000, 5_000, 1_000, 2_000  # bank and labelled pictures begin the pictures
 WIDTH, HIDDEN, DIM, PREDICTOR = 16, 128, 64, 128
-STEPS, BATCH, LR, MOMENTUM, DECAY = 300, 64, 0.1, 0.9, 1e-4
+STEPS, BATCH, LR, MOMENTUM, DECAY = 400, 64, 0.02, 0.9, 1e-4
 QUEUE, M, T = 1024, 0.99, 0.2
 NEIGHBOURS, PENALTY = 20, 0.01
 AGES = (1, 2, 4, 8, 16)  # in steps; the queue holds the keys of 16
-GROUPS = 16
-LOOKS = (0, 10, 25, 50, 100, 150)  # steps after which a collapsing run is looked at
+GROUPS, LEAK_STEPS = 16, 200
+LOOKS, COLLAPSE_LR = (0, 5, 10, 25, 50, 100), 0.1  # steps after which a run without negatives is looked at
 
 Row = dict[str, Any]
 Step = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Callable[[], None]]]  # views, labels → loss, what follows it
@@ -68,10 +68,12 @@ def backbone(seed: int, groups: int = 1) -> nn.Module:
 FEATURES = 16 * 4 * WIDTH  # of the backbone: a map of 4 × 4
 
 
-def fit(model: nn.Module, step: Step, seed: int, steps: int, look: Callable[[int], None] = lambda t: None) -> None:
+def fit(
+    model: nn.Module, step: Step, seed: int, steps: int, look: Callable[[int], None] = lambda t: None, lr: float = LR
+) -> None:
     """SGD along half a cosine. The pictures of a step and their views depend on the seed and the step alone."""
     trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.SGD(trained, LR, momentum=MOMENTUM, weight_decay=DECAY)
+    optimizer = torch.optim.SGD(trained, lr, momentum=MOMENTUM, weight_decay=DECAY)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     views = moco.TwoCrops()
     for t in range(steps):
@@ -148,7 +150,7 @@ def supervised(seed: int) -> Row:
     return probes(net[0]) | {"accuracy": round(own, 5)}
 
 
-def v2(seed: int, K: int = QUEUE, m: float = M, groups: int = 1, shuffle: bool = True) -> Row:
+def v2(seed: int, K: int = QUEUE, m: float = M, groups: int = 1, shuffle: bool = True, steps: int = STEPS) -> Row:
     """told: of the positives in the last 50 steps, the share whose logit was the largest. aged: the mean cosine of the
     key of a picture, halfway through the training, with the key of the same picture so many steps before."""
     model = moco.MoCoV2(backbone(seed, groups), moco.mlp(FEATURES, HIDDEN, DIM), DIM, K, m, T, shuffle)
@@ -163,11 +165,11 @@ def v2(seed: int, K: int = QUEUE, m: float = M, groups: int = 1, shuffle: bool =
         return loss, lambda: model.update(k)
 
     def look(t: int) -> None:
-        if STEPS // 2 - t in (0, *AGES):
+        if steps // 2 - t in (0, *AGES):
             with torch.no_grad():  # by the statistics of these pictures; the copy's running ones are nobody's
-                kept[STEPS // 2 - t] = F.normalize(copy.deepcopy(model.key).train()(data().test[:500]), dim=1)
+                kept[steps // 2 - t] = F.normalize(copy.deepcopy(model.key).train()(data().test[:500]), dim=1)
 
-    fit(model, step, seed, STEPS, look)
+    fit(model, step, seed, steps, look)
     aged = {str(age): round((kept[0] * kept[age]).sum(1).mean().item(), 5) for age in AGES}
     last = {"loss": round(sum(losses[-50:]) / 50, 4), "told": round(sum(told[-50:]) / 50, 4)}
     return probes(model.backbone) | shape(embedded(model)) | last | {"aged": aged}
@@ -200,7 +202,7 @@ def siamese(seed: int, predictor: bool = True, stop_gradient: bool = True, m: fl
         losses.append(loss.item())
         return loss, model.update
 
-    fit(model, step, seed, LOOKS[-1], watch)
+    fit(model, step, seed, LOOKS[-1], watch, COLLAPSE_LR)
     return {"loss": round(sum(losses[-50:]) / 50, 4), "looks": watch.rows}
 
 
@@ -210,13 +212,12 @@ RUNS: dict[str, dict[str, Callable[[int], Row]]] = {
         "MoCo v2": v2,
         "no queue": functools.partial(v2, K=0),
         "m = 0": functools.partial(v2, m=0.0),
-        "m = 0.9": functools.partial(v2, m=0.9),
         "m = 1": functools.partial(v2, m=1.0),
     },
     "v3": {"MoCo v3": v3, "no predictor": functools.partial(v3, predictor=False)},
     "leak": {
-        "shuffled": functools.partial(v2, groups=GROUPS),
-        "not shuffled": functools.partial(v2, groups=GROUPS, shuffle=False),
+        "shuffled": functools.partial(v2, groups=GROUPS, steps=LEAK_STEPS),
+        "not shuffled": functools.partial(v2, groups=GROUPS, steps=LEAK_STEPS, shuffle=False),
     },
     "collapse": {
         "SimSiam": siamese,
@@ -253,9 +254,12 @@ SEEN: Row = {
 }  # fmt: skip
 CONTRAST: Row = SEEN | {"hidden": HIDDEN, "dim": DIM, "queue": QUEUE, "m": M, "temperature": T}
 SETTINGS: Mapping[str, Row] = {
-    "reference": SEEN, "v2": CONTRAST, "leak": CONTRAST | {"groups": GROUPS}, "v3": CONTRAST | {"predictor": PREDICTOR},
-    "collapse": CONTRAST | {"steps": LOOKS[-1], "predictor": DIM // 4},
-}  # fmt: skip
+    "reference": SEEN,
+    "v2": CONTRAST,
+    "v3": CONTRAST | {"predictor": PREDICTOR},
+    "leak": CONTRAST | {"groups": GROUPS, "steps": LEAK_STEPS},
+    "collapse": CONTRAST | {"steps": LOOKS[-1], "lr": COLLAPSE_LR, "predictor": DIM // 4},
+}
 
 if __name__ == "__main__":
     study.run(__file__, PARTS, SETTINGS, ["torch", "torchvision", "scikit-learn"])
