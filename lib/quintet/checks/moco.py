@@ -178,26 +178,21 @@ def _unchanged(student: Student, function: Any, before: Sequence, tensors: Seque
 
 # ---- 1 a slow copy
 
-# An encoder whose parameters have several shapes, one of them a single number and one frozen, with batch norm's
-# buffers: numbers and a count. norm: whether it has them.
+# An encoder whose parameters have several shapes, one of them frozen, with batch norm's buffers: numbers and a count.
+# norm: whether it has them. Made of torch's own classes, so that it can be pickled too.
 ENCODER = """
+from collections import OrderedDict
 import torch
 from torch import nn
 
-class Encoder(nn.Module):
-    def __init__(self, inputs, hidden, dim, norm=True):
-        super().__init__()
-        self.body = nn.Linear(inputs, hidden)
-        self.norm = nn.BatchNorm1d(hidden) if norm else nn.Identity()
-        self.head = nn.Linear(hidden, dim)
-        self.gain = nn.Parameter(torch.ones(()))
-        self.head.bias.requires_grad_(False)
-
-    def forward(self, x):
-        return self.head(self.gain * torch.tanh(self.norm(self.body(x))))
+def new(inputs, hidden, dim, norm=True):
+    parts = OrderedDict(body=nn.Linear(inputs, hidden), norm=nn.BatchNorm1d(hidden) if norm else nn.Identity())
+    net = nn.Sequential(OrderedDict(**parts, bend=nn.PReLU(), head=nn.Linear(hidden, dim)))
+    net.head.bias.requires_grad_(False)
+    return net
 
 def encoder(sizes, norm, state, frozen):
-    net = Encoder(*sizes, norm).to(next(iter(state.values())).dtype)
+    net = new(*sizes, norm).to(next(iter(state.values())).dtype)
     net.load_state_dict(state)
     return net.requires_grad_(False) if frozen else net
 
@@ -223,8 +218,8 @@ exec(ENCODER, _here)
 def _state(
     rng: np.random.Generator, sizes: Sequence[int], norm: bool = True, dtype: torch.dtype = torch.float32
 ) -> dict:
-    """A random state for an Encoder."""
-    state = {k: _normal(rng, *v.shape).to(dtype) for k, v in _here["Encoder"](*sizes, norm).state_dict().items()}
+    """A random state for such an encoder."""
+    state = {k: _normal(rng, *v.shape).to(dtype) for k, v in _here["new"](*sizes, norm).state_dict().items()}
     if norm:
         state["norm.running_var"] = state["norm.running_var"].square() + 0.3
         state["norm.num_batches_tracked"] = torch.tensor(int(rng.integers(10, 1000)))
