@@ -130,8 +130,7 @@ def test_nothing_of_a_students_and_no_input_is_told(lab, id, how):
     assert seen and result.findings, "the student was asked, and failed"
     assert CANARY not in text and str(NUMBER) not in text.replace(",", "")
     assert shown(seen, text) == []
-    open_text = told(asked(id, HOSTILE[how], secret=False)[0])
-    assert len(text) < 20_000 and open_text != text
+    assert len(text) < 20_000
 
 
 def test_the_self_check_tells_what_is_kept_secret_here():
