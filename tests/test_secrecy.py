@@ -130,8 +130,7 @@ def test_nothing_of_a_students_and_no_input_is_told(lab, id, how):
     assert seen and result.findings, "the student was asked, and failed"
     assert CANARY not in text and str(NUMBER) not in text.replace(",", "")
     assert shown(seen, text) == []
-    open_text = told(asked(id, HOSTILE[how], secret=False)[0])
-    assert len(text) < 20_000 and open_text != text
+    assert len(text) < 20_000
 
 
 def test_the_self_check_tells_what_is_kept_secret_here():
@@ -188,6 +187,10 @@ def spoilt(answer):
             return {k: spoilt(v) for k, v in answer.items()}
         case list() | tuple():
             return type(answer)(spoilt(x) for x in answer)
+        case torch.nn.Module():
+            with torch.no_grad():
+                for weight in answer.parameters():
+                    weight.copy_(spoilt(weight))
     return answer
 
 
@@ -208,7 +211,14 @@ def nearly(references: dict, lab: str, id: str, secret: bool) -> tuple[checks.Re
 
         return wrong
 
-    own = {k: wrapped(names[k]) for k in bank.reference(lab) if callable(names.get(k))}
+    def spoiling(thing):
+        """A function that answers nearly right, or a class whose methods do."""
+        if not isinstance(thing, type):
+            return wrapped(thing)
+        methods = {k: wrapped(v) for k, v in vars(thing).items() if k[0] != "_" and callable(v)}
+        return type(thing.__name__, (thing,), methods)
+
+    own = {k: spoiling(names[k]) for k in bank.reference(lab) if callable(names.get(k))}
     return checks.run(id, loopback({**names, **own}), seeded(0), secret=secret), seen
 
 

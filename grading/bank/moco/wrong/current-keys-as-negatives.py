@@ -1,0 +1,17 @@
+# /// case
+# check = "moco/step"
+# misconception = "current-keys-as-negatives"
+# about = "the batch is in the queue before the loss is computed"
+# ///
+
+# %% moco_step
+def moco_step(query, key, queue, optimizer, x_q, x_k, m, T):
+    with torch.no_grad():
+        k = key(x_k)
+    queue.enqueue(k)
+    loss = nn.functional.cross_entropy(*info_nce_logits(query(x_q), k, queue.negatives(), T))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    momentum_update(query, key, m)
+    return loss.item()

@@ -1,0 +1,21 @@
+# /// case
+# check = "moco/queue"
+# about = "normalises the caller's tensor"
+# ///
+
+# %% Queue
+class Queue(nn.Module):
+    def __init__(self, size, dim):
+        super().__init__()
+        self.size = size
+        self.register_buffer("keys", torch.zeros(size, dim))
+        self.register_buffer("came", torch.zeros((), dtype=torch.long))
+
+    def enqueue(self, k):
+        k.data.div_(k.data.norm(dim=1, keepdim=True))
+        rows = (self.came + torch.arange(len(k))) % self.size
+        self.keys[rows[-self.size :]] = k.detach()[-self.size :]
+        self.came += len(k)
+
+    def negatives(self):
+        return self.keys[: int(self.came)]

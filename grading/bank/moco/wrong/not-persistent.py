@@ -1,0 +1,21 @@
+# /// case
+# check = "moco/queue"
+# misconception = "queue-not-saved"
+# about = "buffers that are left out of the state_dict"
+# ///
+
+# %% Queue
+class Queue(nn.Module):
+    def __init__(self, size, dim):
+        super().__init__()
+        self.size = size
+        self.register_buffer("keys", torch.zeros(size, dim), persistent=False)
+        self.register_buffer("came", torch.zeros((), dtype=torch.long), persistent=False)
+
+    def enqueue(self, k):
+        rows = (self.came + torch.arange(len(k))) % self.size
+        self.keys[rows[-self.size :]] = nn.functional.normalize(k.detach(), dim=1)[-self.size :]
+        self.came += len(k)
+
+    def negatives(self):
+        return self.keys[: int(self.came)]

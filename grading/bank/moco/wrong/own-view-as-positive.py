@@ -1,0 +1,14 @@
+# /// case
+# check = "moco/v3"
+# misconception = "own-view-as-positive"
+# about = "all pairs, those of a view with itself too"
+# ///
+
+# %% v3_loss
+def v3_loss(query, predictor, key, views, T):
+    qs = [nn.functional.normalize(predictor(query(x)), dim=1) for x in views]
+    with torch.no_grad():
+        ks = [nn.functional.normalize(key(x), dim=1) for x in views]
+    labels = torch.arange(len(views[0]))
+    pairs = [(q, k) for i, q in enumerate(qs) for j, k in enumerate(ks) if True]
+    return 2 * T * sum(nn.functional.cross_entropy(q @ k.T / T, labels) for q, k in pairs)

@@ -1,0 +1,15 @@
+# /// case
+# check = "moco/v3"
+# about = "no gradient into the query encoder"
+# ///
+
+# %% v3_loss
+def v3_loss(query, predictor, key, views, T):
+    with torch.no_grad():
+        hidden = {id(x): query(x) for x in views}
+    qs = [nn.functional.normalize(predictor(hidden[id(x)]), dim=1) for x in views]
+    with torch.no_grad():
+        ks = [nn.functional.normalize(key(x), dim=1) for x in views]
+    labels = torch.arange(len(views[0]))
+    pairs = [(q, k) for i, q in enumerate(qs) for j, k in enumerate(ks) if i != j]
+    return 2 * T * sum(nn.functional.cross_entropy(q @ k.T / T, labels) for q, k in pairs)

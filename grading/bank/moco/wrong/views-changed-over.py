@@ -1,0 +1,17 @@
+# /// case
+# check = "moco/step"
+# about = "the query encoder gets the key's view"
+# ///
+
+# %% moco_step
+def moco_step(query, key, queue, optimizer, x_q, x_k, m, T):
+    x_q, x_k = x_k, x_q
+    with torch.no_grad():
+        k = key(x_k)
+    loss = nn.functional.cross_entropy(*info_nce_logits(query(x_q), k, queue.negatives(), T))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    momentum_update(query, key, m)
+    queue.enqueue(k)
+    return loss.item()

@@ -1,0 +1,1021 @@
+"""What lab 5.1 asks: a slow copy of an encoder, a queue of keys, logits with labels, a whole step of MoCo, the loss of
+v3, and a probe.
+
+Encoders and queues live on the student's side. A queue's keys and a query's logits are compared whatever their order:
+where a key lies, and in which column the positive stands, is free.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from quintet.checks import ANY, Either, Misconception, Mismatch, case, check, draw, near
+from quintet.checks.near import difference
+from quintet.student import Student, StudentError
+
+LECTURE = "lecture 5.1 moco, section "
+MISCONCEPTIONS = {
+    "key-not-a-copy": Misconception(
+        "the key encoder is not a copy: it shares weights or buffers with the query encoder",
+        "Then it moves with every step of the optimizer, and there is no slow encoder at all. Assigning a module, or a "
+        "shallow copy of it, gives a second name for the same tensors.",
+        LECTURE + "4 The slow key encoder",
+    ),
+    "gradient-into-key": Misconception(
+        "a gradient reaches the key encoder, or its weights have become part of a graph",
+        "Only the momentum update may move it. With a gradient the keys are pulled as fast as the queries, the keys in "
+        "the queue no longer fit, and memory is spent on a backward pass that nothing needs.",
+        LECTURE + "5 One step",
+    ),
+    "m-swapped": Misconception(
+        "m and 1 - m were swapped",
+        "m is the share of the key encoder that stays. With 0.999 in the wrong place it becomes a copy of the query "
+        "encoder at every step.",
+        LECTURE + "4 The slow key encoder",
+    ),
+    "buffers-averaged": Misconception(
+        "buffers were averaged or copied too",
+        "Batch norm's running statistics are no parameters: the key encoder makes its own from its own inputs, and a "
+        "count of batches has no mean. Go over parameters(), not over the state_dict.",
+        LECTURE + "4 The slow key encoder",
+    ),
+    "queue-not-normalised": Misconception(
+        "keys are kept in the queue at the length that they came with",
+        "A logit is a cosine over the temperature: a long key is a strong negative for every query, whatever it shows.",
+        LECTURE + "3 The queue",
+    ),
+    "queue-holds-graph": Misconception(
+        "the queue keeps the graph of its keys, or parameters that ask for a gradient",
+        "Each key then keeps the activations of its batch, and backward walks into steps that are long over. Keys are "
+        "data: detach them.",
+        LECTURE + "3 The queue",
+    ),
+    "pointer-wrap": Misconception(
+        "a batch that does not fit before the queue's end was cut, refused or put in the wrong place",
+        "What does not fit goes on at the first row: row (pointer + i) mod size, and the pointer is taken modulo the "
+        "size too.",
+        LECTURE + "3 The queue",
+    ),
+    "queue-not-saved": Misconception(
+        "the state_dict does not bring the queue back: its keys, their number or its place are missing",
+        "A training that is continued then starts with an empty queue, or overwrites its newest keys. Tensors in plain "
+        "attributes are not saved: register buffers.",
+        LECTURE + "3 The queue",
+    ),
+    "not-unit-length": Misconception(
+        "vectors were compared without bringing both to unit length",
+        "A product of long vectors is large whatever their directions. Cosines compare directions: divide each row by "
+        "its length.",
+        LECTURE + "2 InfoNCE",
+    ),
+    "temperature-multiplied": Misconception(
+        "the cosines were multiplied by the temperature, not divided by it",
+        "A small temperature shall stretch the differences. Multiplied, all logits are nearly equal, and the loss "
+        "stays near the logarithm of their number.",
+        LECTURE + "2 InfoNCE",
+    ),
+    "current-keys-as-negatives": Misconception(
+        "keys of this batch are among the negatives",
+        "Here the negatives are keys of earlier batches only. With this batch in the queue before the loss is "
+        "computed, a query is pushed away from the very key that it is drawn to.",
+        LECTURE + "3 The queue",
+    ),
+    "labels-misplaced": Misconception(
+        "the labels do not say in which column the positive stands",
+        "Cross-entropy draws a query to the column that its label names. With the positive in front of the negatives "
+        "that is column 0 for every row; among the keys of a batch it is column i for row i.",
+        LECTURE + "2 InfoNCE",
+    ),
+    "key-moved-before-step": Misconception(
+        "the key encoder was moved before the optimizer's step",
+        "Differs from this specification, in which it follows the new query encoder. (The paper's code moves it at the "
+        "start of the next step, before the keys are computed: over a training that is the same sequence of weights.)",
+        LECTURE + "5 One step",
+    ),
+    "one-direction": Misconception(
+        "each pair of views was counted in one direction only",
+        "The loss is symmetric: each view is a query for the keys of all others. Half the terms give half the "
+        "gradient, from the same forward passes.",
+        LECTURE + "9 MoCo v3",
+    ),
+    "own-view-as-positive": Misconception(
+        "a query was compared with the key of its own view",
+        "Telling a picture from others by the same pixels is no task. A query belongs to the key of another view.",
+        LECTURE + "9 MoCo v3",
+    ),
+    "predictor-on-keys": Misconception(
+        "the keys went through the predictor",
+        "It belongs to the queries alone: predictor(query(x)) is compared with key(x).",
+        LECTURE + "9 MoCo v3",
+    ),
+    "two-tau-forgotten": Misconception(
+        "the factor 2τ is missing",
+        "Cross-entropy's gradient grows with 1/τ. Algorithm 1 of the paper multiplies by 2τ, so that a learning rate "
+        "that was found for one temperature fits another.",
+        LECTURE + "9 MoCo v3",
+    ),
+    "probe-in-train-mode": Misconception(
+        "the encoder was in train mode",
+        "Batch norm then uses the statistics of whatever rows come together, and moves its running ones: a picture's "
+        "features depend on its neighbours, and probing changes the encoder.",
+        LECTURE + "7 Probes",
+    ),
+    "modes-not-restored": Misconception(
+        "the parts of the encoder are not in the modes in which they were",
+        "A training that goes on in eval mode uses frozen statistics; a part that was frozen on purpose must not be "
+        "switched on. Note each part's mode first, and put it back.",
+        LECTURE + "7 Probes",
+    ),
+}
+
+
+def _normal(rng: np.random.Generator, *shape: int) -> Tensor:
+    return torch.from_numpy(rng.standard_normal(shape)).float()
+
+
+def _unit(t: Tensor) -> Tensor:
+    return F.normalize(t, dim=1)
+
+
+def _rows(rng: np.random.Generator, n: int, dim: int, spread: float = 1.0) -> Tensor:
+    """n rows of lengths 10^-spread … 10^spread: none of them may matter where directions are compared."""
+    return _normal(rng, n, dim) * torch.from_numpy(10.0 ** rng.uniform(-spread, spread, (n, 1))).float()
+
+
+def _sizes(rng: np.random.Generator, n: int, least: int = 3, most: int = 9) -> list[int]:
+    """Different sizes, so that no two can be taken for each other."""
+    return [int(s) for s in rng.choice(range(least, most + 1), n, replace=False)]
+
+
+def _temperature(rng: np.random.Generator) -> float:
+    """Far from 1, where dividing and multiplying are the same, and from 1/2, where 2τ is 1."""
+    return float(rng.choice([rng.uniform(0.1, 0.3), rng.uniform(0.1, 0.3), rng.uniform(1.4, 2.0)]))
+
+
+def _momentum(rng: np.random.Generator) -> float:
+    """Far from 1/2, on either side of it: then m and 1 - m cannot be taken for each other."""
+    return float(rng.choice([rng.uniform(0.6, 0.95), rng.uniform(0.05, 0.4)]))
+
+
+# What is asked in the place of a function of the student's, to see afterwards the tensors that it was given.
+HELD = """
+def held(function, before, tensors, after):
+    function(*before, *tensors, *after)
+    return tensors
+"""
+
+
+def _unchanged(student: Student, function: Any, before: Sequence, tensors: Sequence, after: Sequence) -> None:
+    """Mismatch if function(*before, *tensors, *after) changes one of the tensors."""
+    seen = student.define(HELD).held(function, list(before), list(tensors), list(after))
+    if difference(seen, list(tensors), "", 1, None, True):
+        raise Mismatch("the function changed its argument, which its caller uses again: compute on a new tensor")
+
+
+# ---- 1 a slow copy
+
+# An encoder whose parameters have several shapes, one of them frozen, with batch norm's buffers: numbers and a count.
+# norm: whether it has them. Made of torch's own classes, so that it can be pickled too.
+ENCODER = """
+from collections import OrderedDict
+import torch
+from torch import nn
+
+def new(inputs, hidden, dim, norm=True):
+    parts = OrderedDict(body=nn.Linear(inputs, hidden), norm=nn.BatchNorm1d(hidden) if norm else nn.Identity())
+    net = nn.Sequential(OrderedDict(**parts, bend=nn.PReLU(), head=nn.Linear(hidden, dim)))
+    net.head.bias.requires_grad_(False)
+    return net
+
+def encoder(sizes, norm, state, frozen):
+    net = new(*sizes, norm).to(next(iter(state.values())).dtype)
+    net.load_state_dict(state)
+    return net.requires_grad_(False) if frozen else net
+
+def asks(net):
+    return [p.requires_grad for p in net.parameters()]
+
+def disturb(net):
+    with torch.no_grad():
+        for t in (*net.parameters(), *net.buffers()):
+            t.add_(1)
+
+def outputs(net, x):
+    training = net.training
+    with torch.no_grad():
+        y = net.eval()(x)
+    net.train(training)
+    return y
+"""
+_here: dict = {"__name__": __name__}
+exec(ENCODER, _here)
+
+
+def _state(
+    rng: np.random.Generator, sizes: Sequence[int], norm: bool = True, dtype: torch.dtype = torch.float32
+) -> dict:
+    """A random state for such an encoder."""
+    state = {k: _normal(rng, *v.shape).to(dtype) for k, v in _here["new"](*sizes, norm).state_dict().items()}
+    if norm:
+        state["norm.running_var"] = state["norm.running_var"].square() + 0.3
+        state["norm.num_batches_tracked"] = torch.tensor(int(rng.integers(10, 1000)))
+    return state
+
+
+def _is_parameter(name: str) -> bool:
+    return name not in ("norm.running_mean", "norm.running_var", "norm.num_batches_tracked")
+
+
+@check("moco/momentum", points=3)
+def momentum(student: Student, rng: np.random.Generator) -> None:
+    """key_encoder(query) -> a copy without gradients; momentum_update(query, key, m) moves key's parameters."""
+    given = student.define(ENCODER)
+    within = {"n": 3, "eps": 2.0**-23}  # θ_k + (1 - m)(θ_q - θ_k) is as right
+
+    with case("a copy of the query encoder that shares nothing with it and takes no gradient", 1):
+        for dtype in (torch.float32, torch.float64):
+            sizes = _sizes(rng, 3)
+            state, x = _state(rng, sizes, dtype=dtype), _normal(rng, 4, sizes[0]).to(dtype)
+            query = given.encoder(sizes, True, state, False)
+            before, want = given.asks(query), given.outputs(query, x)
+            key = student.key_encoder(query)
+            near(student.state(key), state, what="the key encoder's state")
+            near(given.outputs(key, x), want, what="the key encoder's output", n=9)
+            given.disturb(query)
+            moved = difference(student.state(key), state, "", 1, None, True)
+            if moved or difference(given.outputs(key, x), want, "", 9, None, True):
+                raise Mismatch("the key encoder changed when the query encoder was changed", "key-not-a-copy")
+            if True in given.asks(key):
+                raise Mismatch("parameters of the key encoder ask for a gradient", "gradient-into-key")
+            if given.asks(query) != before:
+                raise Mismatch("other parameters of the query encoder ask for a gradient than before")
+
+    def make(norm=True, dtype=torch.float32):
+        def inputs(rng):
+            sizes = _sizes(rng, 3)
+            return sizes, norm, _state(rng, sizes, norm, dtype), _state(rng, sizes, norm, dtype), _momentum(rng)
+
+        return inputs
+
+    def mixed(q, k, m, buffers=lambda q, k: k):
+        return {n: m * k[n] + (1 - m) * q[n] if _is_parameter(n) else buffers(q[n], k[n]) for n in k}
+
+    def answers(sizes, norm, q, k, m):
+        def average(m):
+            return lambda a, b: m * b + (1 - m) * a if b.is_floating_point() else ANY
+
+        def taken(a, b):
+            return a if b.is_floating_point() else ANY
+
+        known = {
+            "right": mixed(q, k, m),
+            "m-swapped": Either([mixed(q, k, 1 - m)] + [mixed(q, k, 1 - m, average(1 - m))] * norm),
+        }
+        if norm:
+            known["buffers-averaged"] = Either([mixed(q, k, m, average(m)), mixed(q, k, m, taken)])
+        return known
+
+    def updated(sizes, norm, q, k, *ms):
+        """The states of both after updates with each of `ms`."""
+        query, key = given.encoder(sizes, norm, q, False), given.encoder(sizes, norm, k, True)
+        before = given.asks(query)
+        for m in ms:
+            student.momentum_update(query, key, m)
+        if True in given.asks(key):
+            raise Mismatch("after the update the key encoder's parameters are part of a graph", "gradient-into-key")
+        if given.asks(query) != before:
+            raise Mismatch("other parameters of the query encoder ask for a gradient than before")
+        near(student.state(query), q, what="the query encoder's state, which stays as it is,")
+        return student.state(key)
+
+    with case("one update: parameters of every shape move, buffers and the query encoder stay", 1):
+        for dtype in (torch.float32, torch.float64):
+            inputs, known = draw(rng, make(dtype=dtype), answers, **within)
+            try:
+                got = updated(*inputs)
+            except StudentError as error:
+                if error.kind == "RuntimeError" and _right_without_buffers(updated, draw(rng, make(False), answers)):
+                    said = "the update fails where the encoder has buffers, whole numbers among them"
+                    raise Mismatch(said, "buffers-averaged") from None
+                raise
+            near(got, known.pop("right"), suspects=known, what="the key encoder's state", **within)
+    with case("several updates on end; m = 0 takes the query's parameters, m = 1 keeps the key's", 1):
+        for ms in ([_momentum(rng) for _ in range(3)], [0.0], [1.0], [1.0, 0.0]):
+            sizes, norm, q, k, _ = make()(rng)
+            right, swapped = k, k
+            for m in ms:
+                right, swapped = mixed(q, right, m), mixed(q, swapped, 1 - m)
+            suspects = {"m-swapped": swapped} if difference(swapped, right, "", 3, None, True) else {}
+            what = "the key encoder's state after updates with the same query encoder"
+            near(updated(sizes, norm, q, k, *ms), right, suspects=suspects, what=what, **within)
+
+
+def _right_without_buffers(updated: Callable, question: tuple) -> bool:
+    inputs, known = question
+    try:
+        return difference(updated(*inputs), known["right"], "", 3, None, True) is None
+    except (StudentError, Mismatch):
+        return False
+
+
+# ---- 2 the queue
+
+QUEUES = """
+import copy
+
+def graph_of(queue):
+    return bool(queue.negatives().requires_grad) or any(p.requires_grad for p in queue.parameters())
+
+def enqueue_with_graph(queue, k):
+    queue.enqueue(k.requires_grad_() * 1.0)
+
+def loaded(new, queue):
+    new.load_state_dict(copy.deepcopy(queue.state_dict()))
+    return new
+"""
+
+
+def _ordered_like(got: Any, want: Tensor) -> Any:
+    """The rows of `got` in the order of `want`'s nearest ones, where both are of one shape."""
+    if isinstance(got, np.ndarray) and got.dtype.kind == "f":
+        got = torch.from_numpy(np.ascontiguousarray(got))
+    if not isinstance(got, Tensor) or got.shape != want.shape or not got.is_floating_point() or not len(want):
+        return got
+    return got[torch.cdist(want.double(), got.double(), compute_mode="donot_use_mm_for_euclid_dist").argmin(dim=1)]
+
+
+def _holds(
+    got: Any,
+    want: Tensor,
+    what: str,
+    suspects: Mapping[str, Sequence[Tensor]] | None = None,
+    eps: float | None = None,
+) -> None:
+    """`near`, whatever the order of the rows."""
+    if problem := _otherwise(got, want, what, eps):
+        named = [k for k, answers in (suspects or {}).items() if not all(_otherwise(got, a) for a in answers)]
+        raise Mismatch(problem, named[0] if len(named) == 1 else None)
+
+
+def _otherwise(got: Any, want: Tensor, what: str = "", eps: float | None = None) -> str | None:
+    """How `got` differs from `want` in whatever order of its rows; None where it does not."""
+    return difference(_ordered_like(got, want), want, what, want.shape[1], eps, True)
+
+
+def _wrapped_wrongly(batches: Sequence[Tensor], size: int) -> list[Tensor]:
+    """What a full queue holds in whose last batch the rows beyond the end went wrong, in several ways."""
+    last, before = batches[-1], torch.cat(list(batches[:-1]))
+    rows = torch.empty(size, before.shape[1])
+    for i, key in enumerate(before):
+        rows[i % size] = key
+    start, n = len(before) % size, len(last)
+    fits = size - start
+    assert 0 < fits < n < size
+
+    def with_rows(where, keys):
+        changed = rows.clone()
+        changed[where] = keys
+        return changed
+
+    return [
+        rows,  # refused
+        with_rows(slice(start, size), last[:fits]),  # cut off
+        with_rows(slice(start, size), last[-fits:]),
+        with_rows(slice(0, n), last),  # begun at the front
+        with_rows(slice(size - n, size), last),  # moved back until it fits
+        with_rows(slice(start, size), torch.cat([last[: fits - 1], last[-1:]])),  # the last row over and over
+        torch.cat([last[: n - fits], with_rows(slice(start, size), last[:fits])[n - fits :]]),  # the front of it twice
+    ]
+
+
+@check("moco/queue", points=4)
+def queue(student: Student, rng: np.random.Generator) -> None:
+    """Queue(size, dim): enqueue(k) keeps the last `size` keys at unit length; negatives() gives those there are."""
+    given = student.define(QUEUES)
+
+    def units(n, dim):
+        return _unit(_normal(rng, n, dim))
+
+    def after(batches, size):
+        return torch.cat(batches)[-size:]
+
+    def asked(new, batch):
+        new.enqueue(batch)
+        return new.negatives()
+
+    with case("keys come back at unit length, as many as have come, without a graph", 1):
+        for _ in range(2):
+            first, second, dim = _sizes(rng, 3)
+            size = first + second
+            new = student.Queue(size, dim)
+            got = new.negatives()
+            if isinstance(got, Tensor | np.ndarray) and got.ndim == 2 and len(got):
+                said = "negatives() gives rows although no key has come. Random keys to start with, as in the paper's "
+                raise Mismatch(said + "code, differ from this specification: give the keys that have come")
+            near(got, torch.zeros(0, dim), what="negatives() of a new queue")
+            batches = [_rows(rng, n, dim) for n in (first, second)]
+            for n in (1, 2):
+                raw = torch.cat(batches[:n])
+                suspects = {"queue-not-normalised": [raw]}
+                _holds(asked(new, batches[n - 1]), _unit(raw), "what the queue holds", suspects)
+            if given.graph_of(new) is not False:
+                raise Mismatch("the queue has parameters that ask for a gradient", "queue-holds-graph")
+            given.enqueue_with_graph(new, _rows(rng, first, dim))
+            if given.graph_of(new) is not False:
+                raise Mismatch("the keys that the queue gives have a graph", "queue-holds-graph")
+            _unchanged(student, new.enqueue, [], [_rows(rng, second, dim)], [])
+    with case("the oldest go first, also where a batch does not fit before the end, or is larger than the queue", 2):
+        for _ in range(2):  # full to the brim; then a batch that fits, then one that does not
+            size, dim = int(rng.integers(7, 12)), int(rng.integers(3, 7))
+            whole, some = int(rng.integers(2, size - 1)), int(rng.integers(3, size - 2))
+            more = int(rng.integers(size - some + 1, size))
+            batches, new = [units(n, dim) for n in (whole, size - whole, some, more)], student.Queue(size, dim)
+            for n in (1, 2, 3):
+                _holds(asked(new, batches[n - 1]), after(batches[:n], size), "what the queue holds")
+            wrong = [w for w in _wrapped_wrongly(batches, size) if _otherwise(w, after(batches, size))]
+            what = "what the queue holds after a batch that does not fit before its end"
+            try:
+                got = asked(new, batches[3])
+            except StudentError as error:
+                if error.kind in ("RuntimeError", "IndexError", "ValueError", "AssertionError"):
+                    raise Mismatch("a batch that does not fit before the end was refused", "pointer-wrap") from None
+                raise
+            _holds(got, after(batches, size), what, {"pointer-wrap": wrong})
+            _holds(asked(new, last := units(1, dim)), after([*batches, last], size), what + " and one more key")
+        for size in (int(rng.integers(4, 8)), 1):
+            new, batches = student.Queue(size, 4), []
+            large = [2 * size + int(rng.integers(1, 4)), size + 1, size]
+            for n in (*large, *rng.integers(1, size + 3, 8).tolist()):
+                batches.append(units(n, 4))
+                got = asked(new, batches[-1])
+                _holds(got, after(batches, size), "what the queue holds after batches of many sizes")
+    with case("the state_dict holds all: a new queue that loads it goes on as the old one would", 1):
+        for extra in (int(rng.integers(2, 4)), -2):
+            size, dim = int(rng.integers(6, 10)), int(rng.integers(3, 7))
+            keys, old = [units(1, dim) for _ in range(size + extra)], student.Queue(size, dim)
+            for key in keys:  # one by one, so that each fits
+                old.enqueue(key)
+            _holds(old.negatives(), after(keys, size), "what the queue holds after single keys")
+            new = given.loaded(student.Queue(size, dim), old)
+            for what in ("what the new queue holds", "what it holds after one more key", "and after another"):
+                if _otherwise(new.negatives(), after(keys, size)):
+                    raise Mismatch(f"{what} is not what the old one would", "queue-not-saved")
+                keys.append(units(1, dim))
+                new.enqueue(keys[-1])
+                old.enqueue(keys[-1])
+            _holds(old.negatives(), after(keys, size), "what the old queue holds afterwards")
+
+
+# ---- 3 logits and labels
+
+
+def _cosines(q: Tensor, k: Tensor, negatives: Tensor) -> Tensor:
+    """The positive's, then the negatives': (N, 1 + K)."""
+    return torch.cat([(q * k).sum(1, keepdim=True), q @ negatives.T], dim=1)
+
+
+def _sorted(logits: Any) -> Any:
+    """Each row's logits from the least to the largest: in which column one stands is free."""
+    if isinstance(logits, np.ndarray) and logits.dtype.kind == "f":
+        logits = torch.from_numpy(np.ascontiguousarray(logits))
+    if isinstance(logits, Tensor) and logits.dim() == 2 and logits.is_floating_point():
+        return logits.sort(dim=1).values
+    return logits
+
+
+GRADIENT = """
+import torch
+
+def gradient(function, q, k, negatives, T):
+    q.requires_grad_()
+    logits, labels = function(q, k, negatives, T)
+    if not logits.requires_grad:
+        return None
+    torch.nn.functional.cross_entropy(logits, labels).backward()
+    return q.grad
+"""
+
+
+@check("moco/logits", points=3)
+def logits(student: Student, rng: np.random.Generator) -> None:
+    """info_nce_logits(q, k, negatives, T) -> logits (N, 1 + K) and int64 labels: where each row's positive stands."""
+
+    def make(n=None, size=None, dtype=torch.float32):
+        def inputs(rng):
+            rows, keys, dim = _sizes(rng, 3, 4, 12)
+            rows, keys = rows if n is None else n, keys if size is None else size
+            q, k, negatives = _rows(rng, rows, dim), _rows(rng, rows, dim), _unit(_normal(rng, keys, dim))
+            return q.to(dtype), k.to(dtype), _unit(negatives.to(dtype)), _temperature(rng)
+
+        return inputs
+
+    def answers(q, k, negatives, T):
+        n, keys = len(q), len(negatives)
+        a, b = _unit(q), _unit(k)
+        right = _cosines(a, b, negatives)
+        known = {
+            "right": right / T,
+            "not-unit-length": Either(_cosines(x, y, negatives) / T for x, y in ((q, k), (q, b), (a, k))),
+            "temperature-multiplied": right * T,
+            "the temperature left out": right,
+        }
+        if n > 1 and keys:
+            among = [torch.cat([right, a @ b.T], 1), torch.cat([a @ b.T, a @ negatives.T], 1), a @ b.T]
+            known["current-keys-as-negatives"] = Either(x / T for x in among)
+        if n == 1 and not keys:  # nothing but one positive: little can be told
+            known = {name: known[name] for name in ("right", "temperature-multiplied")}
+        return {
+            name: Either(map(_sorted, answer)) if isinstance(answer, Either) else _sorted(answer)
+            for name, answer in known.items()
+        }
+
+    def ask(*how, labelled=True, **more):
+        """The student's answer to a question; `labelled`: whether the labels are looked at."""
+        within = {"n": 12}
+        inputs, known = draw(rng, make(*how, **more), answers, **within)
+        right = known.pop("right")
+        known.pop("the temperature left out", None)  # has no name, and must not look like one that has
+        got, labels = near(student.info_nce_logits(*inputs), (ANY, ANY), what="(logits, labels)")
+        near(_sorted(got), right, suspects=known, what="each row's logits, sorted,", **within)
+        if labelled:
+            _labels(labels, torch.as_tensor(got), *inputs)
+        return inputs
+
+    with case("the cosines with the positive and with each negative, over the temperature", 1):
+        ask(labelled=False)
+        ask(labelled=False)
+        inputs = ask(dtype=torch.float64, labelled=False)
+        _unchanged(student, student.info_nce_logits, [], inputs[:3], inputs[3:])
+    with case("labels that name the positive's column; one row; no negatives yet", 1):
+        ask()
+        ask(1)
+        ask(None, 0)
+        ask(1, 0)
+    with case("cross-entropy of them gives q the gradient that it should", 1):
+        for _ in range(2):
+            q, k, negatives, T = make()(rng)
+            leaf = q.clone().requires_grad_()
+            rows = _cosines(_unit(leaf), _unit(k), negatives) / T
+            F.cross_entropy(rows, torch.zeros(len(q), dtype=torch.long)).backward()
+            got = student.define(GRADIENT).gradient(student.info_nce_logits, q, k, negatives, T)
+            if got is None:
+                raise Mismatch("no gradient reaches q: its logits have no graph")
+            if not _like(got, leaf.grad):
+                near(got, leaf.grad, what="the gradient of q")
+            length = q.norm(dim=1, keepdim=True)  # short rows have large gradients: all of them in one unit
+            got, want = torch.as_tensor(got) * length, leaf.grad * length
+            near(got, want, what="the gradient of q, times each row's length,", n=100, eps=2.0**-20)
+
+
+def _like(got: Any, want: Tensor) -> bool:
+    return isinstance(got, Tensor | np.ndarray) and tuple(got.shape) == tuple(want.shape)
+
+
+def _labels(labels: Any, logits: Tensor, q: Tensor, k: Tensor, negatives: Tensor, T: float) -> None:
+    """Mismatch unless the labels name a column in which the positive's logit stands."""
+    want = torch.zeros(len(q), dtype=torch.long)
+    if isinstance(labels, np.ndarray) and labels.dtype == np.int64:
+        labels = torch.from_numpy(np.ascontiguousarray(labels))
+    if not _like(labels, want) or not isinstance(labels, Tensor) or labels.dtype != torch.int64:
+        near(labels, want, what="the labels")
+        raise Mismatch("the labels should be an int64 tensor, one for each row")
+    positive = (_unit(q) * _unit(k)).sum(1) / T
+    inside = bool(((labels >= 0) & (labels < logits.shape[1])).all())
+    named = logits.gather(1, labels[:, None])[:, 0] if inside else None
+    if named is None or difference(named, positive, "", 12, None, True):
+        raise Mismatch("the column that a label names does not hold the positive's logit", "labels-misplaced")
+
+
+# ---- 4 a whole step
+
+# Right versions of steps 1 to 3, in the place of the student's or beside them, so that an error there costs its own
+# points only. They are put there by check("moco/step"), when the points of steps 1 to 3 have been given.
+GIVEN = """
+import torch
+from torch import nn
+from torch.nn.functional import normalize
+
+class Net(nn.Module):
+    def __init__(self, inputs, hidden, dim):
+        super().__init__()
+        self.body, self.head = nn.Linear(inputs, hidden), nn.Linear(hidden, dim)
+
+    def forward(self, x):
+        return self.head(torch.tanh(self.body(x)))
+
+class Queue(nn.Module):
+    def __init__(self, size, dim):
+        super().__init__()
+        self.size = size
+        self.register_buffer("keys", torch.zeros(0, dim))
+
+    def enqueue(self, k):
+        self.keys = torch.cat([self.keys, normalize(k.detach(), dim=1)])[-self.size :]
+
+    def negatives(self):
+        return self.keys.clone()
+
+def momentum_update(query, key, m):
+    with torch.no_grad():
+        for q, k in zip(query.parameters(), key.parameters()):
+            k.copy_(m * k + (1 - m) * q)
+
+def info_nce_logits(q, k, negatives, T):
+    q, k = normalize(q, dim=1), normalize(k, dim=1)
+    logits = torch.cat([(q * k).sum(dim=1, keepdim=True), q @ negatives.T], dim=1) / T
+    return logits, torch.zeros(len(q), dtype=torch.long)
+
+def trial(sizes, states, size, held, lr):
+    query, key = Net(*sizes), Net(*sizes)
+    query.load_state_dict(states[0])
+    key.load_state_dict(states[1])
+    for p in query.parameters():
+        p.grad = torch.ones_like(p)
+    queue = Queue(size, sizes[-1])
+    if len(held):
+        queue.enqueue(held)
+    return query, key, queue, torch.optim.SGD(query.parameters(), lr=lr)
+"""
+_given: dict = {"__name__": __name__}
+exec(GIVEN, _given)
+STEPS_ON_END = 3
+# Sums over rows, keys and hidden units, divided by a length and by T, which is 0.1 or more; where the positive has
+# nearly won, what is left of logits of up to 10 is ten times as uncertain, seen from its own size.
+WITHIN = {"n": 100, "eps": 2.0**-19}
+
+
+def _play(how: str, sizes: Sequence[int], states: Sequence[dict], size: int, held: Tensor, lr: float,
+          views: Sequence[tuple[Tensor, Tensor]], m: float, T: float) -> dict[str, Any]:  # fmt: skip
+    """Losses of steps on these views, and the state after the last: as asked for, or with one mistake (`how`)."""
+    query, key, queue, optimizer = _given["trial"](sizes, states, size, held, lr)
+    losses = []
+    for x_q, x_k in views:
+        if how == "moved first":
+            _given["momentum_update"](query, key, m)
+        q, k = query(x_q), key(x_k).detach()
+        if how == "enqueued first":
+            queue.enqueue(k)
+        loss = F.cross_entropy(*_given["info_nce_logits"](q, k, queue.negatives(), T))
+        optimizer.zero_grad()
+        loss.backward()
+        if how == "moved before the step":
+            _given["momentum_update"](query, key, m)
+        optimizer.step()
+        if how not in ("moved first", "moved before the step"):
+            _given["momentum_update"](query, key, m)
+        if how != "enqueued first":
+            queue.enqueue(k)
+        losses.append(loss.item())
+    weights = [{n: p.detach() for n, p in net.named_parameters()} for net in (query, key)]
+    return {"loss": losses, "query": weights[0], "key": weights[1], "queue": queue.negatives()}
+
+
+@check("moco/step", points=4)
+def step(student: Student, rng: np.random.Generator) -> None:
+    """moco_step(query, key, queue, optimizer, x_q, x_k, m, T) -> the loss, a number; all four have moved on."""
+    given = student.define(GIVEN)
+    within = WITHIN
+
+    def make(steps=1, empty=False):
+        def inputs(rng):
+            sizes, (rows, held) = _sizes(rng, 3, 4, 9), _sizes(rng, 2)
+            states = [{n: _normal(rng, *t.shape) for n, t in _given["Net"](*sizes).state_dict().items()} for _ in "qk"]
+            size = held + int(rng.integers(1, 2 * rows))
+            keys = _rows(rng, 0 if empty else held, sizes[-1])
+            views = [(_normal(rng, rows, sizes[0]), _normal(rng, rows, sizes[0])) for _ in range(steps)]
+            return sizes, states, size, keys, float(rng.uniform(0.2, 0.6)), views, _momentum(rng), _temperature(rng)
+
+        return inputs
+
+    def ask(sizes, states, size, held, lr, views, m, T):
+        """The student's queue, losses and encoders after these steps."""
+        query, key, queue, optimizer = given.trial(sizes, states, size, held, lr)
+        losses = []
+        with student.given(momentum_update=given.momentum_update, info_nce_logits=given.info_nce_logits):
+            for x_q, x_k in views:
+                losses.append(student.keep(student.moco_step, query, key, queue, optimizer, x_q, x_k, m, T))
+        return losses, query, key, queue
+
+    def question(part, mistakes, **how):
+        """Inputs with the right answer of one part, and those of named mistakes."""
+
+        def answers(*inputs):
+            known = {name: Either(_play(h, *inputs)[part] for h in hows) for name, hows in mistakes.items()}
+            return {"right": _play("right", *inputs)[part], **known}
+
+        inputs, known = draw(rng, make(**how), answers, **within)
+        return inputs, known.pop("right"), known
+
+    early = {"current-keys-as-negatives": ["enqueued first"]}
+    first = {"key-moved-before-step": ["moved first"]}
+
+    with case("the loss, against keys of earlier batches", 1):
+        inputs, right, known = question("loss", {**early, **first})
+        losses, *_ = ask(*inputs)
+        if student.isinstance(losses[0], "torch.Tensor") and student.at(losses[0], "requires_grad") is True:
+            raise Mismatch("the loss should be a plain number, but it is a tensor with a graph")
+        near([student.value(loss) for loss in losses], right, suspects=known, what="the loss", **within)
+        inputs, right, _ = question("loss", {}, empty=True)
+        losses, *_ = ask(*inputs)
+        near(student.value(losses[0]), right[0], what="the loss with an empty queue", **within)
+    with case("the query encoder after its optimizer's step; modes and views as they were", 1):
+        for _ in range(2):
+            inputs, right, known = question("query", {**early, **first})
+            _, query, key, _ = ask(*inputs)
+            near(student.state(query), right, suspects=known, what="the query encoder's weights", **within)
+            if any(student.at(net, "training") is not True for net in (query, key)):
+                raise Mismatch("an encoder that was in train mode is in another one after the step")
+        sizes, states, size, held, lr, views, m, T = inputs
+        parts = given.trial(sizes, states, size, held, lr)
+        with student.given(momentum_update=given.momentum_update, info_nce_logits=given.info_nce_logits):
+            _unchanged(student, student.moco_step, parts, views[0], [m, T])
+    with case("the key encoder after it: without a gradient, moved towards the new query encoder", 1):
+        for _ in range(2):
+            moved = {"key-moved-before-step": ["moved first", "moved before the step"]}
+            inputs, right, known = question("key", {**early, **moved})
+            *_, key, _ = ask(*inputs)
+            if any(g is not None for g in student.grads(key).values()):
+                raise Mismatch("parameters of the key encoder have a gradient after the step", "gradient-into-key")
+            near(student.state(key), right, suspects=known, what="the key encoder's weights", **within)
+    with case("the queue after it, and several steps from an empty queue on", 1):
+        inputs, right, _ = question("queue", {})
+        *_, queue = ask(*inputs)
+        _holds(queue.negatives(), right, "what the queue holds", eps=within["eps"])
+        inputs, _, _ = question("queue", {}, steps=STEPS_ON_END, empty=True)
+        right = {
+            how: _play(how, *inputs) for how in ("right", "enqueued first", "moved first", "moved before the step")
+        }
+        losses, query, key, queue = ask(*inputs)
+        names = {"enqueued first": "current-keys-as-negatives", "moved first": "key-moved-before-step",
+                 "moved before the step": "key-moved-before-step"}  # fmt: skip
+        wide = {"n": 400, "eps": 2.0**-18}
+        got = [[student.value(loss) for loss in losses][1:], student.state(query), student.state(key)]
+        wanted = {how: [r["loss"][1:], r["query"], r["key"]] for how, r in right.items()}
+        suspects = {name: Either(wanted[h] for h in names if names[h] == name) for name in names.values()}
+        near(got, wanted["right"], suspects=suspects, what="(losses, query, key) after several steps", **wide)
+        _holds(queue.negatives(), right["right"]["queue"], "what the queue holds after several steps", eps=2.0**-17)
+
+
+# ---- 5 the loss of v3
+
+LOSS = """
+def loss_and_gradients(v3_loss, query, predictor, key, views, T):
+    for net in (query, predictor, key):
+        net.zero_grad()
+    loss = v3_loss(query, predictor, key, views, T)
+    if not getattr(loss, "requires_grad", False):
+        return loss, None, None, None
+    loss.backward()
+    return (loss.detach(), *([p.grad for p in net.parameters()] for net in (query, predictor, key)))
+
+def nets(sizes, states):
+    made = [Net(*sizes), Net(sizes[-1], sizes[1], sizes[-1]), Net(*sizes)]
+    for net, state in zip(made, states):
+        net.load_state_dict(state)
+    return made
+"""
+_nets: dict = {"__name__": __name__}
+exec(GIVEN.partition("class Queue")[0] + LOSS, _nets)
+
+
+def _v3(nets: Sequence[nn.Module], views: Sequence[Tensor], T: float, how: str = "right") -> Tensor:
+    """The loss as asked for, or with one mistake (`how`)."""
+    query, predictor, key = nets
+    qs = [query(x) if how == "no predictor" else predictor(query(x)) for x in views]
+    with torch.no_grad():
+        ks = [predictor(key(x)) if how == "predictor on keys" else key(x) for x in views]
+    qs = qs if how in ("raw", "raw queries") else [_unit(q) for q in qs]
+    ks = ks if how in ("raw", "raw keys") else [_unit(k) for k in ks]
+    pairs = [(i, j) for i in range(len(views)) for j in range(len(views)) if _counts(how, i, j)]
+    labels = torch.arange(len(views[0]))
+    labels = torch.zeros_like(labels) if how == "first labels" else labels
+    scale = T if how == "multiplied" else 1 / T
+    total = sum(F.cross_entropy(qs[i] @ ks[j].T * scale, labels) for i, j in pairs)
+    return total if how == "no factor" else 2 * T * total
+
+
+def _counts(how: str, i: int, j: int) -> bool:
+    """Whether the query of view i is compared with the key of view j."""
+    match how:
+        case "forward":
+            return i < j
+        case "backward":
+            return i > j
+        case "all":
+            return True
+        case "own":
+            return i == j
+    return i != j
+
+
+V3_MISTAKES = {
+    "one-direction": ("forward", "backward"),
+    "own-view-as-positive": ("all", "own"),
+    "predictor-on-keys": ("predictor on keys",),
+    "two-tau-forgotten": ("no factor",),
+    "temperature-multiplied": ("multiplied",),
+    "labels-misplaced": ("first labels",),
+    "not-unit-length": ("raw", "raw queries", "raw keys"),
+    "no predictor": ("no predictor",),  # has no name, and must not look like one that has
+}
+
+
+@check("moco/v3", points=3)
+def v3(student: Student, rng: np.random.Generator) -> None:
+    """v3_loss(query, predictor, key, views, T) -> Σ over i ≠ j of 2τ · cross-entropy of (q_i, k_j); none into key."""
+    given = student.define(GIVEN.partition("class Queue")[0] + LOSS)
+    within = WITHIN
+
+    def make(count):
+        def inputs(rng):
+            sizes, rows = _sizes(rng, 3, 4, 9), int(rng.integers(4, 9))
+            shapes = [sizes, (sizes[-1], sizes[1], sizes[-1]), sizes]
+            states = [{n: _normal(rng, *t.shape) for n, t in _nets["Net"](*s).state_dict().items()} for s in shapes]
+            return sizes, states, [_normal(rng, rows, sizes[0]) for _ in range(count)], _temperature(rng)
+
+        return inputs
+
+    def answers(sizes, states, views, T):
+        nets = _nets["nets"](sizes, states)
+        known = {name: Either(_v3(nets, views, T, h).item() for h in hows) for name, hows in V3_MISTAKES.items()}
+        return {"right": _v3(nets, views, T).item(), **known}
+
+    def ask(count):
+        inputs, known = draw(rng, make(count), answers, **within)
+        del known["no predictor"]
+        sizes, states, views, T = inputs
+        nets = given.nets(sizes, states)
+        return (
+            inputs,
+            known,
+            near(given.loss_and_gradients(student.v3_loss, *nets, views, T), (ANY,) * 4, what="the loss and gradients"),
+        )
+
+    with case("the loss for two views", 1):
+        for _ in range(2):
+            (sizes, states, views, T), known, (loss, *_) = ask(2)
+            near(loss, known.pop("right"), suspects=known, what="the loss", **within)
+        _unchanged(student, student.v3_loss, given.nets(sizes, states), [views], [T])
+    with case("its gradient: into the query encoder and the predictor, none into the key encoder", 1):
+        (sizes, states, views, T), known, (_, *gradients) = ask(2)
+        if gradients == [None] * 3:
+            raise Mismatch("the loss has no graph: no gradient reaches the query encoder")
+        if not isinstance(gradients[2], list) or any(g is not None for g in gradients[2]):
+            raise Mismatch("parameters of the key encoder have a gradient", "gradient-into-key")
+
+        def wanted(how):
+            nets = _nets["nets"](sizes, states)
+            parameters = [list(net.parameters()) for net in nets[:2]]
+            grads = torch.autograd.grad(_v3(nets, views, T, how), sum(parameters, []), materialize_grads=True)
+            return [list(grads[:4]), list(grads[4:])]
+
+        suspects = {name: Either(map(wanted, hows)) for name, hows in V3_MISTAKES.items() if name != "no predictor"}
+        near(gradients[:2], wanted("right"), suspects=suspects, what="(query's, predictor's) gradients", **within)
+    with case("more views: every view's query meets the keys of all others", 1):
+        for count in (3, 4):
+            _, known, (loss, *_) = ask(count)
+            near(loss, known.pop("right"), suspects=known, what=f"the loss for {count} views", **within)
+
+
+# ---- 6 a probe
+
+PROBED = """
+import torch
+from torch import nn
+
+class Probed(nn.Module):
+    def __init__(self, inputs, hidden, pairs):
+        super().__init__()
+        self.body, self.head = nn.Linear(inputs, hidden), nn.Linear(hidden, 2 * pairs)
+        self.first, self.second, self.saw = nn.BatchNorm1d(hidden), nn.BatchNorm1d(2 * pairs), []
+
+    def forward(self, x):
+        self.saw.append(len(x))
+        return self.second(self.head(torch.tanh(self.first(self.body(x))))).view(len(x), -1, 2)
+
+def probed(sizes, state, modes):
+    net = Probed(*sizes)
+    net.load_state_dict(state)
+    for part, mode in zip(net.modules(), modes):
+        part.training = mode
+    return net
+
+def modes(net):
+    return [part.training for part in net.modules()]
+
+def features_of(features, encoder, x, batch):
+    z = features(encoder, x, batch)
+    return z, bool(getattr(z, "requires_grad", False))
+"""
+_probed: dict = {"__name__": __name__}
+exec(PROBED, _probed)
+PARTS = 5  # of Probed, itself included
+
+
+@check("moco/probe", points=3)
+def probe(student: Student, rng: np.random.Generator) -> None:
+    """features(encoder, x, batch) -> (N, F) in eval mode; knn_predict(bank, labels, z, k) -> classes (N,) by cosine."""
+    given = student.define(PROBED)
+
+    def make(rest, modes=(True,) * PARTS):
+        """rest: rows of the last batch."""
+
+        def inputs(rng):
+            sizes = _sizes(rng, 3)
+            state = {n: _normal(rng, *t.shape) for n, t in _probed["Probed"](*sizes).state_dict().items()}
+            for norm in ("first", "second"):
+                state[f"{norm}.running_var"] = state[f"{norm}.running_var"].square() + 0.3
+                state[f"{norm}.num_batches_tracked"] = torch.tensor(int(rng.integers(10, 1000)))
+            batch = int(rng.integers(rest + 1, rest + 6))
+            x = _normal(rng, batch * int(rng.integers(2, 5)) + rest, sizes[0])
+            return sizes, state, list(modes), x, batch
+
+        return inputs
+
+    def answers(sizes, state, modes, x, batch):
+        def by(training, batch):
+            net = _probed["probed"](sizes, state, modes).train(training)
+            with torch.no_grad():
+                return torch.cat([net(rows).flatten(1) for rows in x.split(batch)])
+
+        known = {"right": by(False, batch)}
+        if len(x) % batch != 1:
+            known["probe-in-train-mode"] = Either([by(True, batch), by(True, len(x))])
+        return known
+
+    within = {"n": 10}
+
+    def ask(*how):
+        (sizes, state, modes, x, batch), known = draw(rng, make(*how), answers, **within)
+        net = given.probed(sizes, state, modes)
+        got, graph = near(given.features_of(student.features, net, x, batch), (ANY, ANY), what="the features")
+        near(got, known.pop("right"), suspects=known, what="the features", **within)
+        return net, graph, state, modes, x, batch
+
+    with case("features in eval mode, in batches, a row for each picture", 1):
+        net, graph, _, _, x, batch = ask(int(rng.integers(2, 5)))
+        if graph is not False:
+            raise Mismatch("the features have a graph, which keeps the activations of all batches")
+        seen = student.at(net, "saw")
+        if not isinstance(seen, list) or not all(type(n) is int and n <= batch for n in seen):
+            raise Mismatch("the encoder was given more pictures at a time than `batch`")
+        net, _, _, _, x, batch = ask(0)
+        _unchanged(student, student.features, [net], [x], [batch])
+        ask(1)
+    with case("afterwards the encoder is as it was: its weights, statistics and the mode of each part", 1):
+        mixed = [True, *(bool(b) for b in rng.permutation([True, False, True, False]))]
+        for modes in ((True,) * PARTS, mixed, (False,) * PARTS, (False, *mixed[1:])):
+            net, _, state, before, *_ = ask(2, modes)
+            if given.modes(net) != before:
+                raise Mismatch("parts of the encoder are in another mode than before", "modes-not-restored")
+            near(student.state(net), state, what="the encoder's state afterwards")
+
+    def neighbours(k):
+        def inputs(rng):
+            (rows, dim), bank = _sizes(rng, 2, 4, 9), int(rng.integers(30, 60))
+            names = torch.from_numpy(rng.choice(100, 4, replace=False))
+            labels = names[torch.from_numpy(rng.integers(0, 4, bank))]
+            return _rows(rng, bank, dim, 0.5), labels, _rows(rng, rows, dim, 0.5), k
+
+        return inputs
+
+    def clear(bank, labels, z, k):
+        """Whether neither the k-th neighbour nor the vote is a matter of rounding."""
+        sims, order = (_unit(z).double() @ _unit(bank).double().T).sort(dim=1, descending=True)
+        counts = (labels[order[:, :k]][:, :, None] == labels.unique()).sum(1).sort(dim=1, descending=True).values
+        apart = k == len(bank) or bool(((sims[:, k - 1] - sims[:, k]) > 1e-4).all())
+        return apart and bool((counts[:, 0] > counts[:, 1]).all())
+
+    def drawn(k):
+        def inputs(rng):
+            while True:
+                question = neighbours(k)(rng)
+                if clear(*question):
+                    return question
+
+        return inputs
+
+    def votes(bank, labels, z, k):
+        def by(similarity):
+            return labels[similarity.topk(k, dim=1).indices].mode(dim=1).values
+
+        known = {"right": by(_unit(z) @ _unit(bank).T)}
+        known["not-unit-length"] = Either([by(z @ bank.T), by(-torch.cdist(z, bank))])
+        if k > 1:
+            nearest = (_unit(z) @ _unit(bank).T).topk(k, dim=1)
+            of = labels.unique()
+            votes = nearest.values.div(0.07).exp()[:, :, None] * (labels[nearest.indices][:, :, None] == of)
+            known["nearest neighbour alone"] = labels[nearest.indices[:, 0]]
+            known["weighted votes"] = of[votes.sum(1).argmax(1)]
+        return known
+
+    with case("the class that most of the k nearest have, by cosine", 1):
+        for k in (1, int(rng.integers(4, 7)), int(rng.integers(8, 13))):
+            inputs, known = draw(rng, drawn(k), votes)
+            named = {"not-unit-length": known["not-unit-length"]}
+            near(student.knn_predict(*inputs), known["right"], suspects=named, what="the classes")
+        _unchanged(student, student.knn_predict, [], inputs[:3], inputs[3:])
