@@ -258,6 +258,22 @@ def test_it_runs_in_bfloat16_under_autocast():
         torch.testing.assert_close(a.float(), b, rtol=0, atol=0.05)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_finds_the_same():
+    net, (images, text) = model(dtype=torch.float64), pairs(6, dtype=torch.float64)
+    text[4] = text[4].where(text[4] != 2, 5)  # without an end
+    on_cpu, on_gpu = net(images, text), copy.deepcopy(net).cuda()(images.cuda(), text.cuda())
+    for a, b in zip(on_cpu, on_gpu, strict=True):
+        torch.testing.assert_close(a, b.cpu(), rtol=0, atol=1e-10, equal_nan=True)
+    assert on_gpu[1].isnan().all(1).tolist() == [False] * 4 + [True, False]
+    image, caption = (x[:4] for x in on_cpu[:2])
+    similarity, same, whose = torch.zeros(4, 5), torch.tensor([0, 1, 0, 2]), torch.eye(4, 5).bool()
+    losses = [clip.clip_loss(image.to(d), caption.to(d), 9.0, same.to(d)).item() for d in ("cpu", "cuda")]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-10)
+    assert clip.recall_at_k(similarity.cuda(), whose.cuda(), 2).tolist() == pytest.approx([0.4] * 4)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # The loss
 
@@ -359,7 +375,7 @@ def test_gathered_losses_are_open_clips_and_those_of_one_process():
     tiny = model(dtype=torch.float64)
     images, text = pairs(WORLD * SHARE, dtype=torch.float64)
     caption = torch.tensor([0, 1, 2, 3, 4, 0, 6, 7, 2, 6])  # the same ones on both ranks, and on one
-    results = launch(on_a_rank, WORLD, (tiny, images, text, caption), seconds=120)
+    results = launch(on_a_rank, WORLD, (tiny, images, text, caption), seconds=300)
     for name, named in (("plain", None), ("captions", caption), ("open_clip", None)):
         whole = clip.clip_loss(*tiny(images, text), named)
         grads = torch.cat([g.reshape(-1) for g in gradients(whole, list(tiny.parameters()))])

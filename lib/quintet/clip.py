@@ -96,7 +96,7 @@ class Attention(nn.Module):
         if width % heads:
             raise ValueError(f"expected a width that is a multiple of the heads, received {width} and {heads}")
         self.heads, self.causal = heads, causal
-        self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
+        self.in_proj_weight = nn.Parameter(width**-0.5 * torch.randn(3 * width, width))
         self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
         self.out_proj = nn.Linear(width, width)
         nn.init.zeros_(self.out_proj.bias)
@@ -140,7 +140,6 @@ class Transformer(nn.Module):
         super().__init__()
         self.resblocks = nn.ModuleList(Block(width, heads, causal, quick_gelu) for _ in range(layers))
         for block in self.resblocks:
-            nn.init.normal_(block.attn.in_proj_weight, std=width**-0.5)
             nn.init.normal_(block.attn.out_proj.weight, std=(2 * width * layers) ** -0.5)
             nn.init.normal_(block.mlp.c_fc.weight, std=(2 * width) ** -0.5)
             nn.init.normal_(block.mlp.c_proj.weight, std=(2 * width * layers) ** -0.5)
@@ -324,8 +323,9 @@ def clip_loss(image: Tensor, text: Tensor, scale: Tensor | float, caption: Tenso
 
     image, text: (N, dim) of length 1, row i of one belongs to row i of the other. scale: exp(logit_scale), a scalar.
     caption: (N,) integers, equal where captions are: two pictures with the same caption are no negatives of each other
-    and leave each other's denominator [H22]; without it they are, as in [R21]. Finite for every scale up to 100; log N
-    where all features are equal. Raises ValueError for other shapes.
+    and leave each other's denominator [H22]; without it they are, as in [R21]. Logits have the features' dtype, and in
+    half precision theirs is the error of the loss: near 100 a logit is rounded to 1/2 in bf16. Finite for every scale
+    up to 100; log N where all features are equal. Raises ValueError for other shapes.
     """
     _check_pairs(image, text, caption)
     logits = scale * image @ text.T  # (N, N)
