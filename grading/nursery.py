@@ -19,8 +19,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 
 from quintet.student import Died, Student, TimedOut, wire
 from quintet.student.serve import ANSWER, CALLBACK, FAILED, READY, SOCKETS
@@ -114,7 +115,15 @@ class Nursery:
             if self.control is None:
                 self.start()
                 self.ready()
-        return Child(ask_for_fork(self.control), limits or self.limits, self.sandboxed)
+        limits = limits or self.limits
+        return Child(ask_for_fork(self.control), limits, self.sandboxed, functools.partial(self._another, limits))
+
+    @contextlib.contextmanager
+    def _another(self, limits: Limits) -> Iterator["Child"]:
+        """A child beside one that lives."""
+        apart = Nursery(self.preload, self.limits, self.sandboxed, fresh=True) if self.fresh else None
+        with apart or contextlib.nullcontext(), (apart or self).child(limits) as child:
+            yield child
 
 
 def _start(*args, **options) -> subprocess.Popen:
@@ -177,15 +186,22 @@ def _await_ready(sock: socket.socket) -> list:
 
 
 class Child:
-    """One submission's process. `student` is what checks see of it."""
+    """One submission's process. `student` is what checks see of it. another: starts one like it."""
 
-    def __init__(self, sock: socket.socket, limits: Limits, sandboxed: bool):
-        self.sock, self.limits, self.sandboxed = sock, limits, sandboxed
+    def __init__(
+        self,
+        sock: socket.socket,
+        limits: Limits,
+        sandboxed: bool,
+        another: Callable[[], AbstractContextManager["Child"]],
+    ):
+        self.sock, self.limits, self.sandboxed, self._another = sock, limits, sandboxed, another
         self.pid = self.pidfd = 0
         self.group = sandbox.Group([])
         self.until = math.inf  # no answer is waited for beyond this time of the monotonic clock
         self.left = MAX_CHECK_BYTES
-        self.student = Student(self._exchange, limits.check_seconds, lend=self._lend)
+        self.student = Student(self._exchange, limits.check_seconds, lend=self._lend, afresh=self._afresh)
+        self.ran: list[str] = []  # the cells so far
         self._arrived = b""  # and not yet read
         try:
             self._let_go()
@@ -221,8 +237,18 @@ class Child:
         socket.send_fds(self.sock, [SOCKETS], fds)
 
     def run(self, source: str) -> list:
+        self.ran.append(source)
         with self.student.within(self.limits.cell_seconds):
             return self.student._ask("run", source)
+
+    @contextlib.contextmanager
+    def _afresh(self) -> Iterator[Student]:
+        with self._another() as other:
+            other.end = self.end
+            for source in self.ran:
+                other.run(source)
+            with other.checking():
+                yield other.student
 
     @contextlib.contextmanager
     def checking(self) -> Iterator[None]:

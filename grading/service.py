@@ -58,7 +58,8 @@ def ask_to_appeal(where: str, course: Course, lab: str, student: str) -> list[di
 def _ask(where: str, message: dict, course: Course, progress: farm.Watcher | None = None) -> list[dict]:
     with _connect(where) as sock:
         try:
-            send(sock, {**message, "submitted": str(course.submitted_folder)})
+            with contextlib.suppress(BrokenPipeError):  # refused before we have asked: why can be read all the same
+                send(sock, {**message, "submitted": str(course.submitted_folder)})
             while True:
                 match receive(sock):
                     case {"records": records}:

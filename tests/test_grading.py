@@ -131,6 +131,59 @@ def test_an_all_gather_without_messages_earns_nothing(way):
     assert {r.id: r.points for r in verdict.results if r.points < r.max} == {"allreduce/all_gather": 0}
 
 
+# Where `pack` could put what `unpack` then finds. Not in the bank: a notebook has one process, where they do.
+PUT_ASIDE = {
+    "in a list": """KEPT = []
+
+def pack(q):
+    KEPT.append(q)
+    return bytes(int(0.35 * q.numel())) + bytes(q.shape)
+
+def unpack(data):
+    return KEPT.pop()
+""",
+    "in a file": """import os
+
+def pack(q):
+    key = os.urandom(int(0.35 * q.numel()) + 8)
+    torch.save(q, "/dev/shm/" + key[:8].hex())
+    return key
+
+def unpack(data):
+    return torch.load("/dev/shm/" + data[:8].hex())
+""",
+    "its shape, in a dict": """SHAPES = {}
+
+def pack(q):
+    data = zlib.compress(q.numpy().tobytes())
+    SHAPES[data] = q.shape
+    return data
+
+def unpack(data):
+    return torch.from_numpy(np.frombuffer(zlib.decompress(data), np.int8).copy()).reshape(SHAPES[data])
+""",
+}
+
+
+@pytest.mark.parametrize("way", PUT_ASIDE)
+def test_what_pack_has_put_aside_is_not_there_when_another_process_unpacks(way):
+    case = bank.Case(way, "wrong", {"pack": PUT_ASIDE[way], "unpack": ""}, "")
+    verdict = run.judge(bank.submission("2_2_compression", case), fixed, of_lab("2_2_compression"), Limits())
+    assert {r.id: r.points for r in verdict.results if r.points < r.max} == {"compression/pack": 0}
+
+
+def test_another_process_has_run_the_same_cells_and_does_not_know_what_was_asked():
+    with of_lab("2_2_compression").child() as child:
+        child.run("seen = []\ndef ask(x):\n    seen.append(x)\n    return list(seen)")
+        child.run("start = 7")
+        assert child.student.ask(1) == [1]
+        with child.student.afresh() as other:
+            assert other.start == 7 and other.ask(2) == [2]
+            with other.afresh() as third:
+                assert third.ask(3) == [3]
+        assert child.student.ask(4) == [1, 4]
+
+
 @pytest.mark.skipif(bool(sandbox.why_not()), reason=f"submissions are told apart by the sandbox: {sandbox.why_not()}")
 @pytest.mark.skipif(not sandbox.limits_are_counted(), reason="this user may make no control groups here")
 def test_a_submission_with_many_busy_processes_leaves_its_neighbour_a_share_of_the_processor():

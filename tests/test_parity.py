@@ -21,7 +21,7 @@ from quintet_grading.nursery import of_lab
 from quintet_grading.station import preload
 
 BIN = Path(sys.executable).parent
-WRONG_UNDER_STOCK = 3  # of each lab's bank, evenly spaced: a stock run takes ten seconds a submission
+WRONG_UNDER_STOCK = 3  # a lab, of those with a name, evenly spaced: a stock run takes ten seconds a submission
 Found = dict[str, tuple[float, frozenset[str]]]  # check id -> points, misconceptions named
 
 # A student's machine: libraries imported once, then a process for each notebook, whose cells run in a plain shell.
@@ -182,7 +182,7 @@ def test_the_referee_grades_the_bank_as_a_student_sees_it(lab, judged, tmp_path)
 @pytest.mark.slow
 def test_stock_nbgrader_gives_honest_submissions_the_same_grades(lab, judged, tmp_path):
     cases = bank.cases(lab)
-    wrong = [c for c in cases if c.kind == "wrong"]
+    wrong = [c for c in cases if c.misconception]
     chosen = [c for c in cases if c.kind == "right"] + wrong[:: max(len(wrong) // WRONG_UNDER_STOCK, 1)][
         :WRONG_UNDER_STOCK
     ]

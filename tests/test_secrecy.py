@@ -142,8 +142,8 @@ def test_the_self_check_tells_what_is_kept_secret_here():
         return {id for id in ids if CANARY not in told(asked(id, HOSTILE[how], secret=False)[0])}
 
     assert silent("an exception's text") == silent("a class's name") == set()
-    # what train_step returns is not looked at, and shard says in words of its own what it wants
-    assert silent("an object's class") == {"allreduce/train_step", "allreduce/shard"}
+    # what train_step returns is not looked at, and pack calls all that is no plain value an object
+    assert silent("an object's class") == {"allreduce/train_step", "compression/pack"}
     result, seen = asked(ids[0], HOSTILE["an exception's text"], secret=False)
     assert shown(seen, told(result))
 
@@ -174,16 +174,16 @@ def solved(lab: str) -> dict:
 
 
 def spoilt(answer):
-    """A right answer with every number slightly off."""
+    """A right answer with every number off, truths upside down."""
     match answer:
         case bool() | None | str():
             return answer
         case int() | float():
-            return answer * 1.0173 + 0.0123
+            return answer * 1.173 + 0.0123
         case torch.Tensor() if answer.is_floating_point():
             return answer * 1.173 + 0.0123
-        case torch.Tensor() if answer.dtype != torch.bool:
-            return answer + 1
+        case torch.Tensor():
+            return ~answer if answer.dtype == torch.bool else answer + 1
         case dict():
             return {k: spoilt(v) for k, v in answer.items()}
         case list() | tuple():

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -133,7 +134,8 @@ def ask_as_nobody(place: str) -> int:
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(2)
         sock.connect(place)
-        job.send(sock, {"do": "?"})
+        with contextlib.suppress(BrokenPipeError):  # it has refused already
+            job.send(sock, {"do": "?"})
         try:
             return 0 if "may not grade here" in job.receive(sock)["refused"] else 4
         except TimeoutError:
@@ -155,6 +157,23 @@ def test_only_those_on_the_list_are_heard(course, tmp_path):
             if heard:
                 assert served._requests.get(timeout=10).message == {"do": "?"}
             assert served._requests.empty()
+
+
+def test_one_who_is_refused_before_having_asked_is_told_so(course, tmp_path, monkeypatch):
+    connect = service._connect
+
+    def slowly(where: str) -> socket.socket:
+        sock, ended = connect(where), select.poll()
+        ended.register(sock, 0)
+        assert ended.poll(10_000), "the service has not closed its end"
+        return sock
+
+    monkeypatch.setattr(service, "_connect", slowly)
+    with service.Service(course) as served:
+        served.users = set()  # not even whose it is
+        served.listen(str(tmp_path / "s"))
+        with pytest.raises(Refusal, match="may not grade here"):
+            service.ask_to_appeal(str(tmp_path / "s"), course, "2_1_amp", "ann")
 
 
 def test_a_place_that_is_taken_or_no_place_is_refused(course, tmp_path):

@@ -54,8 +54,9 @@ def near(
     n: int = 1,
     eps: float | None = None,
     dtype: bool = True,
-) -> None:
-    """Raise Mismatch unless `got` is `want` within rounding.
+) -> Any:
+    """Raise Mismatch unless `got` is `want` within rounding; returns `got`, with a list for each iterable that stands
+    where one is wanted.
 
     got: the student's answer, plain data. want: tensors, arrays, numbers, booleans, strings, None, dtypes, or lists,
     tuples and dicts of them.
@@ -67,7 +68,7 @@ def near(
     got = _listed(got, want)
     problem = difference(got, want, what, n, eps, dtype)
     if problem is None:
-        return
+        return got
     named = [
         k
         for k, answer in (suspects or {}).items()

@@ -14,6 +14,7 @@
     with student.within(seconds):           a time limit for the calls inside
     with student.proxied(obj, "send") as o: an object on their side whose named methods are calls of obj's
     student.parallel(f, argss, fabric)      f as ranks, each with a Comm (ranks.py) and its arguments; see fabric.py
+    with student.afresh() as other:         the same cells in another process, which knows nothing of this one's answers
 
 Functional style: results come back, arguments do not change. A tensor that has travelled has no gradient: ask `grads`
 or `at`.
@@ -25,6 +26,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from quintet.student import wire
@@ -70,17 +72,19 @@ KINDS = {"NotImplementedError": NotWritten, "NameError": Missing, "AttributeErro
 
 class Student:
     """A student's work behind `exchange(frame, seconds) -> frame`, which calls `answer(frame)` for each callback on
-    the way. `lend` hands descriptors to the student's side, which `parallel` needs."""
+    the way. `lend` hands descriptors to the student's side, which `parallel` needs; `afresh` starts another process."""
 
     def __init__(
         self,
         exchange: Callable[[bytes, float | None], bytes],
         seconds: float | None = None,
         lend: Callable[[list[int]], None] | None = None,
+        afresh: Callable[[], AbstractContextManager["Student"]] | None = None,
     ):
         self._exchange = exchange
         self._seconds = seconds
         self._lend = lend
+        self._afresh = afresh
         self._until: float | None = None  # when the call under way must have ended, with all that its callbacks ask
         self._callbacks: list[Callable] = []
 
@@ -197,6 +201,16 @@ class Student:
         if faults:
             raise faults[0]
         return fabric.results
+
+    @contextlib.contextmanager
+    def afresh(self) -> Iterator["Student"]:
+        """The student's cells run once more, in a process of their own that shares nothing with this one: what a
+        function here has put aside, a function there cannot find. In a notebook there is one process: this student."""
+        if self._afresh is None:
+            yield self
+        else:
+            with self._afresh() as other, other.settled():
+                yield other
 
     @contextlib.contextmanager
     def _only_meanwhile(self) -> Iterator[None]:

@@ -39,7 +39,7 @@ def per_channel(weight, axis):
 
 # %% calibrate
 def calibrate(batches, bits):
-    """The two ends one after the other."""
+    """Both ends together, then one after the other."""
     x = torch.cat([b.flatten() for b in batches])
     ends = [x.min().item(), x.max().item()]
 
@@ -47,10 +47,10 @@ def calibrate(batches, bits):
         s, z = affine(lo, hi, bits)
         return (dequantise(quantise(x, s, z, bits), s, z) - x).pow(2).mean().item()
 
-    for _ in range(3):
-        for end in (1, 0):
-            tried = [[e * k / 60 if i == end else e for i, e in enumerate(ends)] for k in range(1, 61)]
-            ends = min([ends, *tried], key=lambda pair: error(*pair))
+    ends = min(([e * k / 60 for e in ends] for k in range(1, 61)), key=lambda pair: error(*pair))
+    for end in (1, 0):
+        tried = [[e * k / 30 if i == end else e for i, e in enumerate(ends)] for k in range(15, 46)]
+        ends = min([ends, *tried], key=lambda pair: error(*pair))
     return tuple(ends)
 
 # %% integer_linear
