@@ -455,6 +455,7 @@ def logits(student: Student, rng: np.random.Generator) -> None:
         for _ in range(2):
             image, text, t = make()(rng)
             image, text = image / image.norm(dim=1).max(), text / text.norm(dim=1).max()
+            near(student.similarity(image, text, t), _similarity(image, text, t), what="the logits", **within)
             weights = _normal(rng, len(image), len(text))
             leaves, what = [image, text, t], "image, text and t"
             _gradients(student, student.similarity, _similarity, leaves, [], weights, what, learned=2)
@@ -592,6 +593,14 @@ def trial(sizes, state, lr, lr_t, up):
     weights = [p for name, p in model.named_parameters() if name != "logit_scale"]
     temperature = {"params": [model.logit_scale], "lr": lr_t, "maximize": up}
     return model, torch.optim.SGD([{"params": weights}, temperature], lr=lr)
+
+# A loss of all features, of which this process's are a part: to which of the two a gradient goes is free.
+def of_all(shard_loss):
+    def loss(images, texts, t, first, n):
+        own = slice(first, first + n)
+        return shard_loss(images[own], texts[own], images, texts, t, first)
+
+    return loss
 
 def turn(optimizer):
     optimizer.param_groups[1]["maximize"] = not optimizer.param_groups[1]["maximize"]
@@ -786,10 +795,10 @@ def shards(student: Student, rng: np.random.Generator) -> None:
                 parts.append(plain(got))
             want = _loss(_similarity(images, texts, t), torch.arange(n * W))
             near(sum(parts) / W, want.item(), what="the mean of the losses", **within)
-            image, text, images, texts, t, first = make("middle")(rng)
-            unit = [x / x.norm(dim=1).max() for x in (image, text, images, texts)]
-            leaves, one = [*unit, t], torch.ones(())
-            _gradients(student, student.shard_loss, _shard, leaves, [first], one, "features and t", learned=4)
+            image, _, images, texts, t, first = make("middle")(rng)
+            leaves, rest = [*(x / x.norm(dim=1).max() for x in (images, texts)), t], [first, len(image)]
+            given_all, what = given.of_all(student.shard_loss), "all features and t"
+            _gradients(student, given_all, _given["of_all"](_shard), leaves, rest, torch.ones(()), what, learned=2)
 
 
 # ---- 6 a classifier made of words
@@ -973,7 +982,7 @@ def recall(student: Student, rng: np.random.Generator) -> None:
 
     with case("ties count against the model", 1):
         inputs = make(single=True)(rng)
-        near(student.hits(*inputs), _hits["hits"](*inputs), what="the hits without ties")
+        near(student.hits(*inputs), _hits["hits"](*inputs), what="the hits without ties", dtype=False)
         for _ in range(2):
             inputs, known = draw(rng, make(single=True, ties=True), tied)
             ask_tied(*inputs, known.pop("right"), known)
