@@ -560,7 +560,7 @@ def loss(student: Student, rng: np.random.Generator) -> None:
 
 # ---- 4 a whole step
 
-# Right versions of steps 2, 3 and 7, in the place of the student's, so that an error there costs its own points only.
+# Right versions of steps 2 and 3, in the place of the student's, so that an error there costs its own points only.
 GIVEN = """
 import math
 import torch
