@@ -1,10 +1,12 @@
-"""The cache, and Fashion-MNIST in it: right data, subsets anyone can draw again, no half files whatever goes wrong."""
+"""The cache, and in it Fashion-MNIST and the emoji: right data, subsets and splits anyone can draw again, no half files
+whatever goes wrong."""
 
 import errno
 import functools
 import gzip
 import hashlib
 import http.server
+import itertools
 import os
 import shutil
 import socket
@@ -12,6 +14,7 @@ import struct
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -19,9 +22,11 @@ from torchvision.datasets import FashionMNIST
 
 from quintet import data
 from quintet.data import DataMissing, __main__, atomic
+from quintet.data import emoji_captions as ec
 from quintet.data import fashion_mnist as fm
 
 REAL = fm.folder()  # as `make data` filled it, before a test points QUINTET_CACHE elsewhere
+REAL_FONT = ec.folder() / "NotoColorEmoji.ttf"
 
 
 @pytest.fixture
@@ -297,3 +302,290 @@ def test_the_command_ends_with_2_and_one_sentence_when_data_are_not_to_be_had(ca
     assert __main__.main([]) == 2
     error = capsys.readouterr().err
     assert "make data" in error and error.count("\n") == 1
+
+
+# ---------------------------------------------------------------------------------------------------------- the emoji
+
+noto = pytest.mark.skipif(not ec.present(), reason="needs the font of Debian's fonts-noto-color-emoji: `make data`")
+EMOJIS = ec.emojis()
+PLACES = [s for s in ec.SPLITS if s != "flags"]
+
+
+@pytest.fixture
+def few(cache, monkeypatch):
+    """An empty cache, and twelve emoji to draw: some of one character, some sequences, skin tones and a flag."""
+    names = ["grinning face", "red heart", "keycap 1", "China", "waving hand medium skin tone"]
+    names.append("woman firefighter medium skin tone")
+    some = tuple(e for e in EMOJIS if e.english[0] in names) + EMOJIS[:6]
+    assert len(some) == 12
+    monkeypatch.setattr(ec, "emojis", lambda: some)
+    monkeypatch.setattr(ec, "INSTALLED", REAL_FONT)
+    return cache
+
+
+def silent(line):
+    pass
+
+
+@noto
+@pytest.mark.parametrize(("tones", "total"), [(False, 1898), (True, 3773)])
+def test_the_splits_hold_every_emoji_once(tones, total):
+    found = []
+    for split in ec.SPLITS:
+        images, emojis = ec.load(split, tones=tones)
+        assert images.shape == (len(emojis), 3, 32, 32) and images.dtype == torch.uint8
+        found += emojis
+    assert len(found) == total == len({e.symbol for e in found})
+    assert sum("\U0001f3fb" <= c <= "\U0001f3ff" for e in found for c in e.symbol) > 0 or not tones
+
+
+@noto
+def test_every_emoji_is_drawn_in_both_styles_and_no_two_styles_alike():
+    for split in ec.SPLITS:
+        (ours, emojis), (other, same) = (ec.load(split, style) for style in ec.STYLES)
+        assert emojis == same, "row by row the same emoji"
+        ink = [(x < 250).flatten(1).float().mean(1) for x in (ours, other)]
+        assert all(share.min() > 0.01 for share in ink)
+        assert (ours.float() - other.float()).abs().flatten(1).mean(1).min() > 1
+
+
+@noto
+def test_a_drawing_is_the_named_things():
+    drawn = {}
+    for split in ec.SPLITS:
+        images, emojis = ec.load(split)
+        drawn |= {e.english[0]: x for e, x in zip(emojis, images, strict=True)}
+    for channel, names in enumerate([["red square", "red heart"], ["green heart", "green circle"], ["blue heart"]]):
+        for name in names:
+            assert drawn[name][:, 14, 16].argmax() == channel, name
+            assert drawn[name][:, 0, 0].tolist() == [255] * 3, "the ground is white"
+
+
+def test_captions_in_two_languages():
+    by_symbol = {e.symbol: e for e in EMOJIS}
+    assert by_symbol["\U0001f415"] == ec.Emoji("\U0001f415", "dog", ("dog",), ("狗",))
+    firefighter = by_symbol["\U0001f469\U0001f3fd\u200d\U0001f692"]
+    assert firefighter.english[0] == "woman firefighter medium skin tone" and firefighter.concept == "firefighter"
+    assert all(e.english and e.chinese and all(e.english + e.chinese) for e in EMOJIS)
+    assert all(not {":", "_"} & set("".join(e.english + e.chinese)) for e in EMOJIS)
+    assert sum(len(e.english) > 1 for e in EMOJIS) > 500, "several captions a picture"
+
+
+@pytest.mark.parametrize(
+    ("concept", "names"),
+    [
+        ("firefighter", ["firefighter", "man firefighter", "woman firefighter dark skin tone"]),
+        ("running", ["person running", "man running facing right", "woman running light skin tone facing right"]),
+        ("holding hands", ["men holding hands", "woman and man holding hands medium-dark skin tone light skin tone"]),
+        ("person", ["woman", "man", "girl", "person medium skin tone"]),
+        ("beard", ["man beard", "woman medium-light skin tone beard"]),
+        ("clock", ["seven o’clock", "twelve-thirty"]),
+        ("keycap", ["keycap 7", "keycap 10"]),
+        ("family", ["family", "family man woman girl boy"]),
+        ("cat", ["cat", "cat face"]),
+        ("Santa Claus", ["Mrs. Claus", "Mx Claus dark skin tone"]),
+        ("woman’s hat", ["woman’s hat"]),
+        ("alarm clock", ["alarm clock"]),
+        ("grinning face", ["grinning face"]),
+    ],
+)
+def test_a_concept_is_the_name_whoever_it_is(concept, names):
+    assert {ec.concept(name) for name in names} == {concept}
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_no_concept_is_in_two_splits(seed):
+    places = {}
+    for e in EMOJIS:
+        places.setdefault(e.concept, set()).add(ec.split_of(e, seed))
+    assert all(len(found) == 1 for found in places.values())
+    share = {split: sum(found == {split} for found in places.values()) / 1362 for split in PLACES}
+    assert share == pytest.approx({"train": 0.7, "val": 0.1, "test": 0.2}, abs=0.04)
+
+
+def test_variants_of_tone_and_gender_go_together():
+    """By symbols, not by names: those that are alike without tone, gender and direction are one concept."""
+
+    def base(symbol):
+        parts = [c for c in symbol if not "\U0001f3fb" <= c <= "\U0001f3ff" and c not in "\ufe0f♀♂➡"]
+        who = {"\U0001f468": "\U0001f9d1", "\U0001f469": "\U0001f9d1"}
+        parts = [who.get(c, c) for c in parts]
+        return "".join(parts).rstrip("\u200d").replace("\u200d\u200d", "\u200d")
+
+    together = {}
+    for e in EMOJIS:
+        if e.concept not in ("family", "male sign", "female sign", "right arrow") and not ec.is_flag(e):
+            together.setdefault(base(e.symbol), set()).add(e.concept)
+    assert max(map(len, together.values())) == 1, [t for t in together.values() if len(t) > 1]
+    assert sum(len(list(g)) > 1 for _, g in itertools.groupby(sorted(base(e.symbol) for e in EMOJIS))) > 100
+    assert base("\U0001f469\U0001f3fd\u200d\U0001f692") == base("\U0001f9d1\u200d\U0001f692")
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_no_caption_is_in_two_splits(seed):
+    held = {split: set() for split in ec.SPLITS}
+    for e in EMOJIS:
+        held[ec.split_of(e, seed)] |= {text.lower() for text in e.english + e.chinese}
+    shared = {text for a, b in itertools.combinations(ec.SPLITS, 2) for text in held[a] & held[b]}
+    assert not shared
+
+
+def test_flags_are_apart():
+    flags = [e for e in EMOJIS if ec.split_of(e) == "flags"]
+    assert len(flags) == 269 == len({e.symbol for e in flags})
+    assert {ec.split_of(e, seed) for e in flags for seed in range(3)} == {"flags"}
+    names = {e.english[0] for e in flags}
+    assert {"China", "England", "rainbow flag", "crossed flags"} <= names
+    assert not {"open mailbox with raised flag", "flag in hole"} & names
+    others = {e.english[0] for e in EMOJIS if "flag" in e.english[0]} - names
+    assert all("mailbox" in name or name == "flag in hole" for name in others)
+
+
+def test_a_split_depends_on_concept_and_seed_alone():
+    def splits(seed):
+        return [ec.split_of(e, seed) for e in EMOJIS]
+
+    assert splits(0) == splits(0) != splits(1)
+    alone = ec.Emoji("x", "running", ("somebody who runs",), ("跑",))
+    runs = next(e for e in EMOJIS if e.concept == "running")
+    assert all(ec.split_of(alone, seed) == ec.split_of(runs, seed) for seed in range(20))
+
+
+def test_captions_by_hand():
+    a, b = ec.Emoji("a", "a", ("one", "uno"), ("一",)), ec.Emoji("b", "b", ("two", "one"), ("二",))
+    texts, whose = ec.captions([a, b])
+    assert texts == ["one", "uno", "two"] and whose.tolist() == [[True, True, False], [True, False, True]]
+    assert ec.captions([a, b], "chinese")[0] == ["一", "二"]
+    texts, whose = ec.captions([b, a], "both")
+    assert texts == ["two", "one", "二", "uno", "一"] and whose.sum(1).tolist() == [3, 3]
+    with pytest.raises(ValueError, match="'english', 'chinese' or 'both'"):
+        ec.captions([a], "zh")
+
+
+def test_normalised_emoji_are_between_minus_1_and_1():
+    x = ec.normalise(torch.tensor([0, 51, 255], dtype=torch.uint8).view(1, 3, 1, 1))
+    assert x.flatten().tolist() == pytest.approx([-1, -0.6, 1]) and x.dtype == torch.float32
+    for wrong in (torch.zeros(1, 3, 4, 4), torch.zeros(3, 4, 4).byte(), torch.zeros(1, 4, 4, 3).byte()):
+        with pytest.raises(ValueError, match="expected the uint8"):
+            ec.normalise(wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"split": "all"}, {"style": "apple"}, {"size": 7}, {"size": 129}])
+def test_what_is_no_emoji_set_is_refused(wrong):
+    with pytest.raises(ValueError, match="expected"):
+        ec.load(**wrong)
+
+
+@noto
+def test_emoji_are_fetched_once_and_drawn_the_same_again(few):
+    said = []
+    assert ec.fetch(said.append) and len(said) == 3 and ec.present()
+    assert files_in(few) == ["NotoColorEmoji.ttf", "noto-32.npz", "openmoji-32.npz"]
+    assert not ec.fetch(said.append) and len(said) == 3
+    first = ec.load("train")[0]
+    (ec.folder() / "noto-32.npz").unlink()
+    assert torch.equal(ec.load("train")[0], first)
+    assert files_in(few)[1] == "noto-32.npz", "it is put back"
+
+
+@noto
+def test_other_sizes_are_drawn_at_first_use(few):
+    ec.fetch(silent)
+    images, emojis = ec.load("train", size=128)
+    assert images.shape == (len(emojis), 3, 128, 128) and "noto-128.npz" in files_in(few)
+    small = ec.load("train", size=32)[0]
+    mean = torch.nn.functional.avg_pool2d(images.float(), 4)
+    assert (mean - small).abs().max() <= 1, "a small one is the mean of 4 x 4 pixels, rounded by row and by column"
+
+
+@noto
+@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"no zip", lambda b: b"", lambda b: b[:-8]])
+def test_damaged_drawings_are_drawn_again(few, damage):
+    ec.fetch(silent)
+    good, path = ec.load("train")[0], ec.folder() / "noto-32.npz"
+    path.write_bytes(damage(path.read_bytes()))
+    assert not ec.present()
+    assert torch.equal(ec.load("train")[0], good) and ec.present()
+
+
+@noto
+def test_drawings_of_another_font_do_not_count(few):
+    ec.fetch(silent)
+    with open(ec.folder() / "NotoColorEmoji.ttf", "ab") as font:
+        font.write(b"\0")
+    assert not ec.present() and ec.fetch(silent) and ec.present()
+
+
+@noto
+def test_a_cache_that_belongs_to_somebody_else_is_read_only(few, monkeypatch):
+    ec.fetch(silent)
+    good = ec.load("train", size=24)[0]
+    (ec.folder() / "noto-24.npz").unlink()
+
+    def refuse(path):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(ec, "atomic", refuse)
+    assert torch.equal(ec.load("train", size=24)[0], good)
+    (ec.folder() / "noto-32.npz").unlink()
+    with pytest.raises(DataMissing, match="Permission denied.*QUINTET_CACHE"):
+        ec.fetch(silent)
+
+
+def test_loading_emoji_says_how_to_get_the_font_and_stays_off_the_network(few, monkeypatch):
+    monkeypatch.setattr(socket, "socket", None)
+    with pytest.raises(DataMissing, match="font of noto is not in .*make data"):
+        ec.load()
+    assert not ec.present()
+
+
+def test_a_font_that_is_not_to_be_had_is_one_sentence(few, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(ec, "INSTALLED", tmp_path / "not-installed")
+    monkeypatch.setattr(__main__, "names", lambda: ["emoji_captions"])
+    assert __main__.main([]) == 2
+    error = capsys.readouterr().err
+    assert "no apt-get here" in error and "make data" in error and error.count("\n") == 1
+    assert files_in(few) == []
+
+
+def test_a_font_without_the_emoji_is_refused(few, monkeypatch):
+    from matplotlib import font_manager
+
+    monkeypatch.setattr(ec, "INSTALLED", Path(font_manager.findfont("DejaVu Sans")))
+    with pytest.raises(DataMissing, match="does not draw .* colour bitmaps"):
+        ec.fetch(silent)
+
+
+@noto
+def test_emoji_sequences_that_are_not_joined_are_refused(few, monkeypatch):
+    from PIL import ImageFont
+
+    real = ImageFont.truetype
+    monkeypatch.setattr(ImageFont, "truetype", lambda *args: real(*args, layout_engine=ImageFont.Layout.BASIC))
+    with pytest.raises(DataMissing, match="Pillow must have Raqm"):
+        ec.fetch(silent)
+
+
+def test_the_font_is_unpacked_where_it_is_not_installed(few, monkeypatch, tmp_path):
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    place = tmp_path / "absent" / "NotoColorEmoji.ttf"
+    monkeypatch.setattr(ec, "INSTALLED", place)
+    monkeypatch.setattr(ec, "_draw", lambda style, size: ec.np.zeros((12, 3, size, size), "uint8"))
+    inside = place.parent.relative_to("/")
+    scripts = {
+        "apt-get": '[ "$1" = download ] && /bin/touch fonts-noto-color-emoji_0_all.deb',
+        "dpkg-deb": f'/bin/mkdir -p "$3/{inside}" && echo font > "$3/{inside}/{place.name}"',
+    }
+    for name, script in scripts.items():
+        (tools / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tools / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tools))
+    assert ec.fetch(silent) and (ec.folder() / place.name).read_text() == "font\n"
+    assert ec.present() and files_in(few) == ["NotoColorEmoji.ttf", "noto-32.npz", "openmoji-32.npz"]
+
+
+def test_a_nearly_full_disk_is_noticed_before_the_emoji_are_fetched(few, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, 0))
+    with pytest.raises(DataMissing, match="less than 60 MB free.*make room"):
+        ec.fetch(silent)

@@ -14,11 +14,9 @@ import contextlib
 import errno
 import gzip
 import math
-import os
 import shutil
 import socket
 import struct
-import subprocess
 import sys
 import tempfile
 import zlib
@@ -27,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from quintet.data import DataMissing, atomic, cache_dir, intact
+from quintet.data._debian import Unavailable, unpack
 
 if TYPE_CHECKING:  # torch takes seconds to import, and `make data` and `quintet doctor` do without it
     import torch
@@ -107,7 +106,7 @@ def fetch(say: Callable[[str], None] = print) -> bool:
                 try:
                     _keep(source(Path(scratch), say))
                     return True
-                except _Unavailable as reason:
+                except Unavailable as reason:
                     reasons.append(str(reason))
     except OSError as error:
         raise DataMissing(
@@ -117,14 +116,10 @@ def fetch(say: Callable[[str], None] = print) -> bool:
     raise DataMissing(f"Fashion-MNIST could not be fetched ({'; '.join(reasons)}). {REMEDY}.")
 
 
-class _Unavailable(Exception):
-    """This source cannot give the files; the next one is tried."""
-
-
 def _keep(found: Path) -> None:
     for name, digest in FILES.items():
         if not intact(found / name, digest):
-            raise _Unavailable(f"{found / name} is absent or has another checksum")
+            raise Unavailable(f"{found / name} is absent or has another checksum")
     for name in FILES:
         with atomic(folder() / name) as part:
             shutil.copyfile(found / name, part)
@@ -132,34 +127,14 @@ def _keep(found: Path) -> None:
 
 def _installed(scratch: Path, say: Callable[[str], None]) -> Path:
     if not INSTALLED.is_dir():
-        raise _Unavailable(f"Debian package {PACKAGE} is not installed")
+        raise Unavailable(f"Debian package {PACKAGE} is not installed")
     say(f"Fashion-MNIST: from the installed Debian package {PACKAGE}")
     return INSTALLED
 
 
 def _debian(scratch: Path, say: Callable[[str], None]) -> Path:
-    if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
-        raise _Unavailable("no apt-get here")
-    say(f"Fashion-MNIST: unpacking Debian package {PACKAGE} (31 MB)")
-    download = ["apt-get", "download", "-o", "Acquire::Retries=2", "-o", "APT::Sandbox::User=root", PACKAGE]
-    if not _run(download, scratch) and os.geteuid() == 0:  # a fresh container has no package lists yet
-        _run(["apt-get", "update", "-qq"], scratch)
-        _run(download, scratch)
-    packages = list(scratch.glob(f"{PACKAGE}_*.deb"))
-    if not packages:
-        raise _Unavailable(f"apt-get does not get {PACKAGE}")
-    if not _run(["dpkg-deb", "-x", packages[0].name, "unpacked"], scratch):
-        raise _Unavailable(f"{packages[0].name} does not unpack")
-    return scratch / "unpacked" / INSTALLED.relative_to("/")
-
-
-def _run(command: list[str], where: Path) -> bool:
-    """Run a tool with its progress on our stdout. Its complaints are dropped: what it did is judged by what it left."""
-    try:
-        done = subprocess.run(command, cwd=where, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=900)
-    except subprocess.TimeoutExpired:
-        return False
-    return done.returncode == 0
+    line = f"Fashion-MNIST: unpacking Debian package {PACKAGE} (31 MB)"
+    return unpack(PACKAGE, scratch, say, line) / INSTALLED.relative_to("/")
 
 
 def _torchvision(scratch: Path, say: Callable[[str], None]) -> Path:
@@ -174,7 +149,7 @@ def _torchvision(scratch: Path, say: Callable[[str], None]) -> Path:
     except (OSError, RuntimeError) as error:  # RuntimeError: every mirror failed, or a checksum did
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise _Unavailable("torchvision's download did not succeed") from error
+        raise Unavailable("torchvision's download did not succeed") from error
     finally:
         socket.setdefaulttimeout(patience)
     return scratch / "FashionMNIST" / "raw"

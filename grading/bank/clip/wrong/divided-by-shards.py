@@ -1,0 +1,10 @@
+# /// case
+# check = "clip/shards"
+# about = "divided by the number of processes"
+# ///
+
+# %% shard_loss
+def shard_loss(image, text, images, texts, t, first):
+    right = first + torch.arange(len(image))
+    per_image, per_text = similarity(image, texts, t), similarity(text, images, t)
+    return (nn.functional.cross_entropy(per_image, right) + nn.functional.cross_entropy(per_text, right)) / 2 * len(image) / len(images)

@@ -1,0 +1,15 @@
+# /// case
+# check = "clip/step"
+# misconception = "gradients-not-cleared"
+# about = "backward adds to what is there"
+# ///
+
+# %% train_step
+def train_step(model, optimizer, pictures, tokens, caption):
+    image, text = model(pictures, tokens)
+    loss = clip_loss(similarity(image, text, model.logit_scale), caption)
+    loss.backward()
+    optimizer.step()
+    with torch.no_grad():
+        model.logit_scale.clamp_(max=math.log(100))
+    return loss.item()

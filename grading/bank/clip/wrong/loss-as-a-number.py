@@ -1,0 +1,12 @@
+# /// case
+# check = "clip/loss"
+# about = "no graph"
+# ///
+
+# %% clip_loss
+def clip_loss(logits, caption):
+    same = caption[:, None] == caption
+    same.fill_diagonal_(False)
+    logits = logits.masked_fill(same, -math.inf)
+    right = torch.arange(len(logits))
+    return ((nn.functional.cross_entropy(logits, right) + nn.functional.cross_entropy(logits.T, right)) / 2).item()

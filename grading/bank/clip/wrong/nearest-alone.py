@@ -1,0 +1,9 @@
+# /// case
+# check = "clip/recall"
+# about = "k is not looked at"
+# ///
+
+# %% hits
+def hits(similarity, relevant, k):
+    best = similarity.masked_fill(~relevant, -math.inf).amax(1, keepdim=True)
+    return ((similarity >= best) & ~relevant).sum(1) < 1

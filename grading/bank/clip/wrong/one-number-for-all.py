@@ -1,0 +1,9 @@
+# /// case
+# check = "clip/recall"
+# about = "the mean at once"
+# ///
+
+# %% hits
+def hits(similarity, relevant, k):
+    best = similarity.masked_fill(~relevant, -math.inf).amax(1, keepdim=True)
+    return (((similarity >= best) & ~relevant).sum(1) < k).float().mean()
