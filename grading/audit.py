@@ -1,10 +1,11 @@
 """`quintet audit`: grade the checks with submissions whose grade is known, and with mutants of the reference.
 
-Many rounds of random inputs cost one run of a submission's cells: each check is asked again and again at its place,
-against what the cells before it left (`again` of run.judge). A check is functional, so a round leaves no trace: the
-first round's inputs come once more at the end, and an answer that differs then is a miss. What can be quoted is the
-rule of three: none wrong in n rounds bounds the rate of a wrong verdict by 1 − 0.05^(1/n) with 95 % confidence, for
-each submission by itself, about 3/n.
+A case is judged with the public inputs, which a student's own check uses, and with those of `rounds` fresh seeds. All
+that costs one run of a submission's cells: each check is asked again and again at its place, against what the cells
+before it left (`again` of run.judge). A check is functional, so a round leaves no trace: the public inputs come once
+more at the end, and an answer that differs then is a miss. What can be quoted is the rule of three: none wrong under n
+seeds bounds the rate of a wrong verdict by 1 − 0.05^(1/n) with 95 % confidence, for each submission by itself, about
+3/n.
 """
 
 import zlib
@@ -24,7 +25,7 @@ from quintet_grading.course import solution
 from quintet_grading.nursery import of_lab
 
 WORKERS = 2
-ROUND_SECONDS = 30.0  # of wall clock that each round may add to a submission's time
+ROUND_SECONDS = 30.0  # of wall clock that each set of inputs may add to a submission's time
 T = TypeVar("T")
 
 
@@ -39,6 +40,7 @@ class Audit:
     misses: list[str] = field(default_factory=list)
     survivors: list[str] = field(default_factory=list)
     equivalent: list[str] = field(default_factory=list)
+    public: dict[str, list[checks.Result]] = field(default_factory=dict)  # case -> its results under the public inputs
     mutated: bool = False
     rounds: int = 1
 
@@ -78,19 +80,21 @@ def audit(lab: str, mutate: bool = False, rounds: int = 1, sample: int | None = 
     once."""
     found = Audit(lab, mutated=mutate, rounds=rounds)
     jobs = [(case, case) for case in bank.cases(lab)]
-    for case, verdict in _graded(lab, jobs, rounds, f"{lab}: bank", quiet):
-        first, *others = verdict.results, *verdict.again
-        if others and [(r.id, r.cases) for r in others.pop()] != [(r.id, r.cases) for r in first]:
-            found.misses.append(f"{case.kind} {case.name}: seed 0, asked again at the end, was judged otherwise")
-        for number, results in enumerate([first, *others]):
-            _enter(found, case, results, f" (seed {number})" if rounds > 1 else "")
+    asked = [checks.public_rng, *map(seeds, range(rounds)), checks.public_rng]
+    for case, verdict in _graded(lab, jobs, asked, f"{lab}: bank", quiet):
+        *fresh, last = verdict.again
+        if [(r.id, r.cases) for r in last] != [(r.id, r.cases) for r in verdict.results]:
+            found.misses.append(f"{case.kind} {case.name}: public inputs were judged otherwise when asked again")
+        found.public[case.name] = verdict.results
+        for which, results in [("public inputs", verdict.results), *((f"seed {i}", r) for i, r in enumerate(fresh))]:
+            _enter(found, case, results, f" ({which})")
     if mutate:
         known = mutants.equivalent(lab)
         chosen = mutants.mutants(lab)
         if sample is not None and sample < len(chosen):
             chosen = [chosen[i] for i in sorted(np.random.default_rng(0).choice(len(chosen), sample, replace=False))]
         cases = [(m, bank.Case("mutant", "mutant", {m.cell: m.source}, m.change)) for m in chosen]
-        for m, verdict in _graded(lab, cases, 1, f"{lab}: mutants", quiet):
+        for m, verdict in _graded(lab, cases, [seeds(0)], f"{lab}: mutants", quiet):
             killed = verdict.points < verdict.max
             found.total["mutants"] += 1
             found.good["mutants"] += killed
@@ -103,13 +107,12 @@ def audit(lab: str, mutate: bool = False, rounds: int = 1, sample: int | None = 
 
 
 def _graded(
-    lab: str, jobs: list[tuple[T, bank.Case]], rounds: int, text: str, quiet: bool
+    lab: str, jobs: list[tuple[T, bank.Case]], asked: list[run.Seeds], text: str, quiet: bool
 ) -> Iterator[tuple[T, run.Verdict]]:
-    """Each job with the verdict on its case: over `rounds` seeds and, if there are several, the first once more."""
-    numbers = [*range(rounds), 0] if rounds > 1 else [0]
-    each = len(numbers) * sum(run.check_id(cell) is not None for cell in run.read(solution(lab)).cells)
+    """Each job with the verdict on its case, each check asked with each of `asked`."""
+    each = len(asked) * sum(run.check_id(cell) is not None for cell in run.read(solution(lab)).cells)
     limits = of_lab(lab).limits
-    limits = replace(limits, total_seconds=limits.total_seconds + ROUND_SECONDS * rounds)
+    limits = replace(limits, total_seconds=limits.total_seconds + ROUND_SECONDS * len(asked))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
                TimeRemainingColumn())  # fmt: skip
     with Progress(*columns, disable=quiet) as bar, ThreadPoolExecutor(WORKERS) as pool:
@@ -118,16 +121,16 @@ def _graded(
         def judge(job: tuple[T, bank.Case]) -> run.Verdict:
             left = each
 
-            def counted(number: int) -> run.Seeds:
+            def counted(inputs: run.Seeds) -> run.Seeds:
                 def generator(id: str) -> np.random.Generator:
                     nonlocal left
                     left -= 1
                     bar.advance(task)
-                    return seeds(number)(id)
+                    return inputs(id)
 
                 return generator
 
-            first, *again = map(counted, numbers)
+            first, *again = map(counted, asked)
             verdict = run.judge(bank.submission(lab, job[1]), first, of_lab(lab), limits, again=again)
             bar.advance(task, left)  # what a submission that ended early was not asked
             return verdict

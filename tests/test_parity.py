@@ -17,7 +17,6 @@ from nbgrader.api import Gradebook
 from quintet import checks
 from quintet_grading import bank, run
 from quintet_grading.course import labs, solution
-from quintet_grading.nursery import of_lab
 from quintet_grading.station import preload
 
 BIN = Path(sys.executable).parent
@@ -107,19 +106,9 @@ def self_checked(lab: str, cases: list[bank.Case], folder: Path) -> dict[str, Fo
     }
 
 
-def refereed(lab: str, cases: list[bank.Case]) -> dict[str, Found]:
-    def judge(case: bank.Case) -> Found:
-        verdict = run.judge(bank.submission(lab, case), checks.public_rng, of_lab(lab))
-        return {
-            r.id: (float(r.points), frozenset(f.misconception for f in r.findings) - {None}) for r in verdict.results
-        }
-
-    with ThreadPoolExecutor(2) as pool:
-        return {case.name: found for case, found in zip(cases, pool.map(judge, cases), strict=True)}
-
-
 def under_stock(lab: str, cases: list[bank.Case], folder: Path) -> dict[str, Found]:
     """`nbgrader autograde` with its own defaults, in a course of its own that knows nothing of our settings."""
+    folder.mkdir()
     for case in cases:
         path = folder / "submitted" / case.name / lab / f"{lab}.ipynb"
         path.parent.mkdir(parents=True)
@@ -164,9 +153,12 @@ def lab(request) -> str:
 
 
 @pytest.fixture(scope="module")
-def judged(lab) -> dict[str, Found]:
-    """Every submission of the bank under the referee, once for all tests of a lab."""
-    return refereed(lab, bank.cases(lab))
+def judged(lab, audited) -> dict[str, Found]:
+    """Every submission of the bank under the referee."""
+    return {
+        name: {r.id: (float(r.points), frozenset(f.misconception for f in r.findings) - {None}) for r in results}
+        for name, results in audited(lab).public.items()
+    }
 
 
 @pytest.mark.slow
@@ -186,6 +178,9 @@ def test_stock_nbgrader_gives_honest_submissions_the_same_grades(lab, judged, tm
     chosen = [c for c in cases if c.kind == "right"] + wrong[:: max(len(wrong) // WRONG_UNDER_STOCK, 1)][
         :WRONG_UNDER_STOCK
     ]
-    stock = under_stock(lab, chosen, tmp_path)
+    folders = [tmp_path / "one", tmp_path / "two"]  # a course for each processor: nbgrader grades one after the other
+    with ThreadPoolExecutor(len(folders)) as pool:
+        halves = list(pool.map(under_stock, [lab] * 2, [chosen[::2], chosen[1::2]], folders))
+    stock = halves[0] | halves[1]
     assert {name: f for name, f in stock.items() if f != judged[name]} == {}
     assert sum(any(named for _, named in f.values()) for f in stock.values()) == WRONG_UNDER_STOCK
