@@ -202,7 +202,7 @@ MISCONCEPTIONS = {
     "ties-by-position": Misconception(
         "the order of the columns decides ties",
         "`topk` and `argsort` put equals in some order of their own: the same model gets another score when the "
-        "candidates are shuffled. Count instead: how many wrong candidates are at least as similar?",
+        "candidates are shuffled. Count instead how many wrong candidates are at least as similar.",
         LECTURE + "8 Retrieval, measured",
     ),
     "ties-averaged": Misconception(

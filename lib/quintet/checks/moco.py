@@ -92,8 +92,8 @@ MISCONCEPTIONS = {
     ),
     "key-moved-before-step": Misconception(
         "the key encoder was moved before the optimizer's step",
-        "Differs from this specification, in which it follows the new query encoder. (The paper's code moves it at the "
-        "start of the next step, before the keys are computed: over a training that is the same sequence of weights.)",
+        "Differs from this specification, in which it follows the new query encoder. The paper's code moves it at the "
+        "start of the next step, before the keys are computed: over a training that is the same sequence of weights.",
         LECTURE + "5 One step",
     ),
     "one-direction": Misconception(
