@@ -35,3 +35,28 @@ def test_an_unknown_part_is_refused_with_those_there_are(tmp_path, monkeypatch, 
     with pytest.raises(SystemExit):
         asked(monkeypatch, tmp_path, "three", one=lambda: 1)
     assert "no part three; choose from one" in capsys.readouterr().err
+
+
+def test_runs_over_seeds_go_on_where_they_were_cut_off_if_the_settings_are_the_same(tmp_path):
+    file, seen = str(tmp_path / "x_study.py"), []
+
+    def run(name, fails_at=None):
+        def once(seed):
+            if seed == fails_at:
+                raise KeyboardInterrupt
+            seen.append((name, seed))
+            return {"value": len(seen)}
+
+        return once
+
+    with pytest.raises(KeyboardInterrupt):
+        study.over_seeds(file, "one", {"a": run("a"), "b": run("b", fails_at=1)}, [0, 1], {"steps": 3})
+    noted = (tmp_path / "x_study.one.part").read_text()
+    both = {"a": run("a"), "b": run("b")}
+    rows = study.over_seeds(file, "one", both, [0, 1], {"steps": 3})
+    assert seen == [("a", 0), ("b", 0), ("a", 1), ("b", 1)], "none twice"
+    assert rows == [{"seed": s, "run": r, "value": 2 * s + 1 + (r == "b")} for s in (0, 1) for r in "ab"]
+    assert not (tmp_path / "x_study.one.part").exists()
+    (tmp_path / "x_study.one.part").write_text(noted)
+    study.over_seeds(file, "one", both, [0, 1], {"steps": 4})
+    assert len(seen) == 8, "other settings: all anew"

@@ -17,18 +17,16 @@ seed begin with the same backbone and see the same views in the same order, so t
 
 import copy
 import functools
-import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-from rich.progress import track
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from quintet import moco, study
 from quintet.data import fashion_mnist
+from quintet.study import Row
 
 SEEDS = range(5)
 PICTURES, BANK, LABELLED, TEST = 10_000, 5_000, 1_000, 2_000  # bank and labelled pictures begin the pictures
@@ -40,7 +38,6 @@ AGES = (1, 2, 4, 8, 16)  # in steps; the queue holds the keys of 16
 GROUPS, LEAK_STEPS = 16, 200
 LOOKS, COLLAPSE_LR = (0, 5, 10, 25, 50, 100), 0.1  # steps after which a run without negatives is looked at
 
-Row = dict[str, Any]
 Step = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Callable[[], None]]]  # views, labels → loss, what follows it
 
 
@@ -167,7 +164,7 @@ def v2(seed: int, K: int = QUEUE, m: float = M, groups: int = 1, shuffle: bool =
     def look(t: int) -> None:
         if steps // 2 - t in (0, *AGES):
             with torch.no_grad():  # by the statistics of these pictures; the copy's running ones are nobody's
-                kept[steps // 2 - t] = F.normalize(copy.deepcopy(model.key).train()(data().test[:500]), dim=1)
+                kept[steps // 2 - t] = F.normalize(copy.deepcopy(model.key).train()(data().test[:512]), dim=1)
 
     fit(model, step, seed, steps, look)
     aged = {str(age): round((kept[0] * kept[age]).sum(1).mean().item(), 5) for age in AGES}
@@ -232,21 +229,6 @@ RUNS: dict[str, dict[str, Callable[[int], Row]]] = {
 # ----------------------------------------------------------------------------------------------------------------- main
 
 
-def part(name: str) -> list[Row]:
-    """All runs of a part, seed by seed; those that an earlier call finished with the same settings are read."""
-    notes, settings = Path(__file__).with_suffix(f".{name}.part"), json.dumps(SETTINGS[name])
-    done = [json.loads(line) for line in notes.read_text().splitlines()] if notes.exists() else []
-    rows = {(r["seed"], r["run"]): r for r in done if r.pop("settings") == settings}
-    for seed, run in track([(s, r) for s in SEEDS for r in RUNS[name]], f"{name:<10}"):
-        if (seed, run) not in rows:
-            rows[seed, run] = {"seed": seed, "run": run, **RUNS[name][run](seed)}
-            with notes.open("a") as file:
-                file.write(json.dumps(rows[seed, run] | {"settings": settings}) + "\n")
-    notes.unlink()
-    return [rows[seed, run] for seed in SEEDS for run in RUNS[name]]
-
-
-PARTS: Mapping[str, Callable[[], list[Row]]] = {name: functools.partial(part, name) for name in RUNS}
 SEEN: Row = {
     "pictures": PICTURES, "bank": BANK, "labelled": LABELLED, "test_images": TEST, "pixels": 28, "width": WIDTH,
     "neighbours": NEIGHBOURS, "penalty": PENALTY, "seeds": list(SEEDS), "batch": BATCH, "lr": LR,
@@ -259,6 +241,10 @@ SETTINGS: Mapping[str, Row] = {
     "v3": CONTRAST | {"predictor": PREDICTOR},
     "leak": CONTRAST | {"groups": GROUPS, "steps": LEAK_STEPS},
     "collapse": CONTRAST | {"steps": LOOKS[-1], "lr": COLLAPSE_LR, "predictor": DIM // 4},
+}
+
+PARTS: Mapping[str, Callable[[], list[Row]]] = {
+    name: functools.partial(study.over_seeds, __file__, name, RUNS[name], SEEDS, SETTINGS[name]) for name in RUNS
 }
 
 if __name__ == "__main__":

@@ -14,20 +14,18 @@ an order of pictures. All runs of one seed share the three, so that they can be 
 """
 
 import functools
-import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
-from rich.progress import track
 from torch import Tensor
 from torch.nn import functional as F
 
 from quintet import clip, study
 from quintet.data import emoji_captions
+from quintet.study import Row
 
 SEEDS = range(5)
 DIM, VISION = 64, clip.Vision(image=32, patch=8, width=64, layers=2, heads=4)
@@ -40,7 +38,6 @@ CLASSES = ("face", "man", "woman", "heart", "button", "arrow", "hand")
 SIX = ("{}", "red {}", "white {}", "small {}", "raised {}", "{} facing right")
 PROMPTS = {"one prompt": SIX[:1], "six prompts": SIX}
 
-Row = dict[str, Any]
 Emojis = Sequence[emoji_captions.Emoji]
 
 
@@ -223,21 +220,6 @@ RUNS: dict[str, dict[str, Callable[[int], Row]]] = {
 # ---------------------------------------------------------------------------------------------------------------- main
 
 
-def part(name: str) -> list[Row]:
-    """All runs of a part, seed by seed; those that an earlier call finished with the same settings are read."""
-    notes, settings = Path(__file__).with_suffix(f".{name}.part"), json.dumps(SETTINGS[name])
-    done = [json.loads(line) for line in notes.read_text().splitlines()] if notes.exists() else []
-    rows = {(r["seed"], r["run"]): r for r in done if r.pop("settings") == settings}
-    for seed, run in track([(s, r) for s in SEEDS for r in RUNS[name]], f"{name:<10}"):
-        if (seed, run) not in rows:
-            rows[seed, run] = {"seed": seed, "run": run, **RUNS[name][run](seed)}
-            with notes.open("a") as file:
-                file.write(json.dumps(rows[seed, run] | {"settings": settings}) + "\n")
-    notes.unlink(missing_ok=True)
-    return [rows[seed, run] for seed in SEEDS for run in RUNS[name]]
-
-
-PARTS: Mapping[str, Callable[[], list[Row]]] = {name: functools.partial(part, name) for name in RUNS}
 SEEN: Row = {"seeds": list(SEEDS), "pixels": VISION.image, "recall_at": list(KS), "classes": list(CLASSES)}
 SIZES: Row = {"dim": DIM, "patch": VISION.patch, "width": TEXT.width, "layers": TEXT.layers, "heads": TEXT.heads}
 TRAINED: Row = SEEN | SIZES | {
@@ -247,6 +229,10 @@ SETTINGS: Mapping[str, Row] = {
     "reference": SEEN | SIZES,
     "clip": TRAINED | {"prompts": {name: list(prompts) for name, prompts in PROMPTS.items()}},
     "changes": TRAINED,
+}
+
+PARTS: Mapping[str, Callable[[], list[Row]]] = {
+    name: functools.partial(study.over_seeds, __file__, name, RUNS[name], SEEDS, SETTINGS[name]) for name in RUNS
 }
 
 if __name__ == "__main__":

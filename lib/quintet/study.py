@@ -3,7 +3,8 @@
     study.run(__file__, {"link": link, "race": race}, settings={"race": {"rounds": 15}}, packages=["torch"])
 
 at the end of `2_3_allreduce_study.py` makes that file a command, `python 2_3_allreduce_study.py [part ...]`, which
-writes `2_3_allreduce_study.json` beside it for the lecture to read.
+writes `2_3_allreduce_study.json` beside it for the lecture to read. A part whose runs are repeated over seeds is made
+with `over_seeds`, and goes on where it was cut off.
 """
 
 import argparse
@@ -16,8 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rich.progress import track
 
 from quintet import measure
+
+Row = dict[str, Any]
 
 
 def run(
@@ -48,6 +52,26 @@ def run(
         }
         store.write_text(_text(stored) + "\n")
     print(f"wrote {store.name}")
+
+
+def over_seeds(
+    file: str, part: str, runs: Mapping[str, Callable[[int], Row]], seeds: Sequence[int], settings: Mapping
+) -> list[Row]:
+    """A row for each seed and run, in that order: {"seed": seed, "run": name, **runs[name](seed)}.
+
+    file: the study's own. Each row is noted in a file of the part beside it as soon as it is there, and the file is
+    deleted once the part is whole: called again after it was cut off, with the same settings, it reads what is noted.
+    """
+    notes, made_with = Path(file).with_suffix(f".{part}.part"), json.dumps(settings)
+    done = [json.loads(line) for line in notes.read_text().splitlines()] if notes.exists() else []
+    rows = {(row["seed"], row["run"]): row for row in done if row.pop("settings") == made_with}
+    for seed, run in track([(s, r) for s in seeds for r in runs], f"{part:<10}"):
+        if (seed, run) not in rows:
+            rows[seed, run] = {"seed": seed, "run": run, **runs[run](seed)}
+            with notes.open("a") as noted:
+                noted.write(json.dumps(rows[seed, run] | {"settings": made_with}) + "\n")
+    notes.unlink(missing_ok=True)
+    return [rows[seed, run] for seed in seeds for run in runs]
 
 
 def _text(value: Any, depth: int = 0) -> str:

@@ -975,6 +975,7 @@ def recall(student: Student, rng: np.random.Generator) -> None:
                 inputs, known = draw(rng, make(), answers)
             near(student.hits(*inputs), known.pop("right"), suspects=known, what="the hits")
         _unchanged(student, student.hits, *inputs)
+
     def ask_tied(similarity, relevant, k, right, suspects):
         got = student.hits(similarity, relevant, k)
         try:
