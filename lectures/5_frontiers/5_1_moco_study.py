@@ -148,8 +148,9 @@ def supervised(seed: int) -> Row:
 
 
 def v2(seed: int, K: int = QUEUE, m: float = M, groups: int = 1, shuffle: bool = True, steps: int = STEPS) -> Row:
-    """told: of the positives in the last 50 steps, the share whose logit was the largest. aged: the mean cosine of the
-    key of a picture, halfway through the training, with the key of the same picture so many steps before."""
+    """told: of the positives in the last 50 steps, the share whose logit was the largest. moved: how far the key of a
+    picture, halfway through the training, is from where it was so many steps before, and between: from the key of
+    another picture; means. Only their ratio tells whether an old key is of use: in a collapse nothing is far."""
     model = moco.MoCoV2(backbone(seed, groups), moco.mlp(FEATURES, HIDDEN, DIM), DIM, K, m, T, shuffle)
     losses, told, kept = [], [], {}
 
@@ -167,9 +168,10 @@ def v2(seed: int, K: int = QUEUE, m: float = M, groups: int = 1, shuffle: bool =
                 kept[steps // 2 - t] = F.normalize(copy.deepcopy(model.key).train()(data().test[:512]), dim=1)
 
     fit(model, step, seed, steps, look)
-    aged = {str(age): round((kept[0] * kept[age]).sum(1).mean().item(), 5) for age in AGES}
+    moved = {str(age): float(f"{(kept[0] - kept[age]).norm(dim=1).mean():.4g}") for age in AGES}
+    between = float(f"{torch.pdist(kept[0]).mean():.4g}")
     last = {"loss": round(sum(losses[-50:]) / 50, 4), "told": round(sum(told[-50:]) / 50, 4)}
-    return probes(model.backbone) | shape(embedded(model)) | last | {"aged": aged}
+    return probes(model.backbone) | shape(embedded(model)) | last | {"moved": moved, "between": between}
 
 
 def v3(seed: int, predictor: bool = True) -> Row:

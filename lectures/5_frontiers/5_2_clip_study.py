@@ -1,6 +1,6 @@
 """The study behind lecture 5.2: what CLIP learns from a thousand emoji and their names, in minutes of one core.
 
-    python lectures/5_frontiers/5_2_clip_study.py             # everything, some ten minutes of one idle core
+    python lectures/5_frontiers/5_2_clip_study.py             # everything, a quarter of an hour of one idle core
     python lectures/5_frontiers/5_2_clip_study.py changes     # one part; the others keep their result and date
 
 Writes 5_2_clip_study.json beside this file, and notes each run in a file of the part as soon as it is there: called
@@ -11,6 +11,7 @@ an order of pictures. All runs of one seed share the three, so that they can be 
     clip        the model of the lecture: recall after so many steps, at the end in another drawing style and on flags,
                 and zero-shot classes
     changes     one thing changed: one direction of the loss, a scale fixed at 1, English captions only
+    longer      the model of the lecture trained for longer: is it the time that is short, or the pairs?
 """
 
 import functools
@@ -30,8 +31,8 @@ from quintet.study import Row
 SEEDS = range(5)
 DIM, VISION = 64, clip.Vision(image=32, patch=8, width=64, layers=2, heads=4)
 TEXT = clip.Text(context=64, width=64, layers=2, heads=4)
-STEPS, BATCH, LR, WARMUP, DECAY, SHIFT = 300, 64, 1e-3, 30, 0.2, 3  # a shift is of so many pixels at most
-LOOKS, KS = (0, 50, 100, 150, 200, 300), (1, 5, 10)
+STEPS, LONG, BATCH, LR, WARMUP, DECAY, SHIFT = 300, 1000, 64, 1e-3, 30, 0.2, 3  # a shift is of so many pixels at most
+LOOKS, KS = (0, 50, 100, 150, 200, 300, 600, 1000), (1, 5, 10)
 LANGUAGES = ("english", "chinese")
 TESTS = {"noto": ("test", "noto"), "openmoji": ("test", "openmoji"), "flags": ("flags", "noto")}
 CLASSES = ("face", "man", "woman", "heart", "button", "arrow", "hand")
@@ -72,6 +73,7 @@ def train(
     languages: Sequence[str] = LANGUAGES,
     loss: Callable[[Tensor, Tensor, Tensor], Tensor] = clip.clip_loss,
     scale: float | None = None,
+    steps: int = STEPS,
     look: Callable[[int, clip.Clip, list[float]], None] = lambda t, model, losses: None,
 ) -> tuple[clip.Clip, list[float]]:
     """AdamW, warmed up, then along half a cosine. Each picture has a caption drawn anew: a language, then one of its
@@ -83,9 +85,9 @@ def train(
         model.logit_scale.requires_grad_(False).fill_(math.log(scale))
     optimizer = clip.adamw(model, LR, DECAY)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda t: min((t + 1) / WARMUP, 1) * (1 + math.cos(math.pi * t / STEPS)) / 2
+        optimizer, lambda t: min((t + 1) / WARMUP, 1) * (1 + math.cos(math.pi * t / steps)) / 2
     )
-    for t in range(STEPS):
+    for t in range(steps):
         look(t, model, losses)
         torch.manual_seed(1_000_000 * (seed + 1) + t)
         pick = torch.randperm(len(emojis))[:BATCH].tolist()
@@ -97,7 +99,7 @@ def train(
         model.clamp_scale_()
         schedule.step()
         losses.append(value.item())
-    look(STEPS, model, losses)
+    look(steps, model, losses)
     return model, losses
 
 
@@ -182,7 +184,7 @@ def untrained(seed: int) -> Row:
     return table(functools.partial(similarity, model), seed) | {"zero_shot": zero_shot(model, seed)}
 
 
-def whole(seed: int) -> Row:
+def whole(seed: int, steps: int = STEPS) -> Row:
     """looks: at test pictures, and at as many of training; nothing is chosen by them."""
     looks = []
     images, emojis = load("train", "noto", seed)
@@ -195,7 +197,7 @@ def whole(seed: int) -> Row:
             seen = recalls(similarity(model, images[:few], captions), whose)
             looks.append({"step": t, "test": test, "train": seen, "scale": round(model.logit_scale.exp().item(), 3)})
 
-    model, losses = train(seed, look=look)
+    model, losses = train(seed, steps=steps, look=look)
     last = {"loss": round(sum(losses[-50:]) / 50, 4), "looks": looks, "zero_shot": zero_shot(model, seed)}
     return table(functools.partial(similarity, model), seed) | last
 
@@ -214,6 +216,7 @@ RUNS: dict[str, dict[str, Callable[[int], Row]]] = {
         "scale fixed at 1": functools.partial(changed, scale=1.0),
         "English only": functools.partial(changed, languages=("english",)),
     },
+    "longer": {"longer": functools.partial(whole, steps=LONG)},
 }
 
 
@@ -229,6 +232,7 @@ SETTINGS: Mapping[str, Row] = {
     "reference": SEEN | SIZES,
     "clip": TRAINED | {"prompts": {name: list(prompts) for name, prompts in PROMPTS.items()}},
     "changes": TRAINED,
+    "longer": TRAINED | {"steps": LONG, "prompts": {name: list(prompts) for name, prompts in PROMPTS.items()}},
 }
 
 PARTS: Mapping[str, Callable[[], list[Row]]] = {

@@ -413,7 +413,7 @@ class Explorer:
         self.controls, self.redraws = dict(controls), 0
 
         figure, rows = self._pieces()  # an error here is the author's, and is raised
-        state = "; ".join(f"{c.description.strip(' :')}: {getattr(c, 'label', c.value)}" for c in controls.values())
+        state = "; ".join(f"{c.description.strip(' :')}: {getattr(c, 'label', '') or c.value}" for c in controls.values())
         note = f"Shown for {state}. Run this cell to move the controls."
         below = [reveal("The same data as a table", rows)] if rows else []
         html = figure.html + f"<p><em>{escape(note)}</em></p>" + "".join(piece.html for piece in below)

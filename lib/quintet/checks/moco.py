@@ -25,6 +25,17 @@ MISCONCEPTIONS = {
         "shallow copy of it, gives a second name for the same tensors.",
         LECTURE + "4 The slow key encoder",
     ),
+    "key-in-eval-mode": Misconception(
+        "the key encoder ran in eval mode",
+        "Slow and without gradients, it is a network in training all the same: in train mode batch norm normalises "
+        "keys by their own batch, as queries. Its running statistics lag behind, and keys made by them do not fit.",
+        LECTURE + "4 The slow key encoder",
+    ),
+    "views-in-one-batch": Misconception(
+        "several views went through an encoder in one batch",
+        "Batch norm then mixes the views: each is normalised by the others too. Every view goes through by itself.",
+        LECTURE + "6 The leak through batch norm",
+    ),
     "gradient-into-key": Misconception(
         "a gradient reaches the key encoder, or its weights have become part of a graph",
         "Only the momentum update may move it. With a gradient the keys are pulled as fast as the queries, the keys in "
@@ -178,8 +189,9 @@ def _unchanged(student: Student, function: Any, before: Sequence, tensors: Seque
 
 # ---- 1 a slow copy
 
-# An encoder whose parameters have several shapes, one of them frozen, with batch norm's buffers: numbers and a count.
-# norm: whether it has them. Made of torch's own classes, so that it can be pickled too.
+# An encoder whose parameters have several shapes, one of them frozen and one that belongs to no layer, with buffers of
+# batch norm, numbers and a count, and one of its own. norm: whether it has buffers. Of torch's own classes, so that it
+# can be pickled too.
 ENCODER = """
 from collections import OrderedDict
 import torch
@@ -187,8 +199,11 @@ from torch import nn
 
 def new(inputs, hidden, dim, norm=True):
     parts = OrderedDict(body=nn.Linear(inputs, hidden), norm=nn.BatchNorm1d(hidden) if norm else nn.Identity())
-    net = nn.Sequential(OrderedDict(**parts, bend=nn.PReLU(), head=nn.Linear(hidden, dim)))
+    net = nn.Sequential(OrderedDict(**parts, bend=nn.PReLU(hidden), head=nn.Linear(hidden, dim)))
     net.head.bias.requires_grad_(False)
+    net.register_parameter("shift", nn.Parameter(torch.zeros(3)))
+    if norm:
+        net.register_buffer("centre", torch.zeros(3))
     return net
 
 def encoder(sizes, norm, state, frozen):
@@ -196,8 +211,23 @@ def encoder(sizes, norm, state, frozen):
     net.load_state_dict(state)
     return net.requires_grad_(False) if frozen else net
 
+def update(momentum_update, query, key, ms):
+    before = list(key.parameters())
+    for m in ms:
+        momentum_update(query, key, m)
+    after = list(key.parameters())
+    return len(before) == len(after) and all(a is b for a, b in zip(before, after))
+
 def asks(net):
     return [p.requires_grad for p in net.parameters()]
+
+def prepared(net, training):
+    net.train(training)
+    for p in net.parameters():
+        p.grad = torch.ones_like(p)
+
+def left(net):
+    return [net.training, all(p.grad is not None and bool((p.grad == 1).all()) for p in net.parameters())]
 
 def disturb(net):
     with torch.no_grad():
@@ -216,10 +246,15 @@ exec(ENCODER, _here)
 
 
 def _state(
-    rng: np.random.Generator, sizes: Sequence[int], norm: bool = True, dtype: torch.dtype = torch.float32
+    rng: np.random.Generator,
+    sizes: Sequence[int],
+    norm: bool = True,
+    dtype: torch.dtype = torch.float32,
+    of: Callable = lambda *sizes: _here["new"](*sizes),
 ) -> dict:
-    """A random state for such an encoder."""
-    state = {k: _normal(rng, *v.shape).to(dtype) for k, v in _here["new"](*sizes, norm).state_dict().items()}
+    """A random state for such an encoder, or for another whose batch norm is called norm."""
+    net = of(*sizes) if norm else _here["new"](*sizes, False)
+    state = {k: _normal(rng, *v.shape).to(dtype) for k, v in net.state_dict().items()}
     if norm:
         state["norm.running_var"] = state["norm.running_var"].square() + 0.3
         state["norm.num_batches_tracked"] = torch.tensor(int(rng.integers(10, 1000)))
@@ -227,7 +262,7 @@ def _state(
 
 
 def _is_parameter(name: str) -> bool:
-    return name not in ("norm.running_mean", "norm.running_var", "norm.num_batches_tracked")
+    return name not in ("centre", "norm.running_mean", "norm.running_var", "norm.num_batches_tracked")
 
 
 @check("moco/momentum", points=3)
@@ -241,8 +276,14 @@ def momentum(student: Student, rng: np.random.Generator) -> None:
             sizes = _sizes(rng, 3)
             state, x = _state(rng, sizes, dtype=dtype), _normal(rng, 4, sizes[0]).to(dtype)
             query = given.encoder(sizes, True, state, False)
+            training = bool(rng.integers(2)) if dtype == torch.float64 else True
+            given.prepared(query, training)
             before, want = given.asks(query), given.outputs(query, x)
             key = student.key_encoder(query)
+            if given.left(query) != [training, True]:
+                raise Mismatch("the query encoder changed: its mode, or the gradients that its parameters held")
+            if student.at(key, "training") is not training:
+                raise Mismatch("the key encoder is in another mode (train or eval) than the query encoder")
             near(student.state(key), state, what="the key encoder's state")
             near(given.outputs(key, x), want, what="the key encoder's output", n=9)
             given.disturb(query)
@@ -271,20 +312,21 @@ def momentum(student: Student, rng: np.random.Generator) -> None:
         def taken(a, b):
             return a if b.is_floating_point() else ANY
 
-        known = {
-            "right": mixed(q, k, m),
-            "m-swapped": Either([mixed(q, k, 1 - m)] + [mixed(q, k, 1 - m, average(1 - m))] * norm),
-        }
+        def counted(a, b):
+            return b if b.is_floating_point() else a
+
+        swapped = [mixed(q, k, 1 - m)] + [mixed(q, k, 1 - m, buffers) for buffers in (average(1 - m), taken)] * norm
+        known = {"right": mixed(q, k, m), "m-swapped": Either(swapped)}
         if norm:
-            known["buffers-averaged"] = Either([mixed(q, k, m, average(m)), mixed(q, k, m, taken)])
+            known["buffers-averaged"] = Either(mixed(q, k, m, buffers) for buffers in (average(m), taken, counted))
         return known
 
     def updated(sizes, norm, q, k, *ms):
         """The states of both after updates with each of `ms`."""
         query, key = given.encoder(sizes, norm, q, False), given.encoder(sizes, norm, k, True)
         before = given.asks(query)
-        for m in ms:
-            student.momentum_update(query, key, m)
+        if given.update(student.momentum_update, query, key, list(ms)) is not True:
+            raise Mismatch("the update put other parameters into the key encoder: change those that it has, in place")
         if True in given.asks(key):
             raise Mismatch("after the update the key encoder's parameters are part of a graph", "gradient-into-key")
         if given.asks(query) != before:
@@ -325,10 +367,19 @@ def _right_without_buffers(updated: Callable, question: tuple) -> bool:
 # ---- 2 the queue
 
 QUEUES = """
+import collections
 import copy
+import torch
 
 def graph_of(queue):
-    return bool(queue.negatives().requires_grad) or any(p.requires_grad for p in queue.parameters())
+    def asks(x):
+        if isinstance(x, torch.Tensor):
+            return x.requires_grad
+        if isinstance(x, dict):
+            return any(map(asks, x.values()))
+        return isinstance(x, (list, tuple, collections.deque)) and any(map(asks, x))
+
+    return bool(queue.negatives().requires_grad) or any(asks(vars(part)) for part in queue.modules())
 
 def enqueue_with_graph(queue, k):
     queue.enqueue(k.requires_grad_() * 1.0)
@@ -404,7 +455,12 @@ def queue(student: Student, rng: np.random.Generator) -> None:
         return torch.cat(batches)[-size:]
 
     def asked(new, batch):
-        new.enqueue(batch)
+        try:
+            new.enqueue(batch)
+        except StudentError as error:
+            if error.kind == "AssertionError":  # as in the paper's code: the size should divide
+                raise Mismatch(f"a batch of {len(batch)} keys was refused", "pointer-wrap") from None
+            raise
         return new.negatives()
 
     with case("keys come back at unit length, as many as have come, without a graph", 1):
@@ -426,7 +482,7 @@ def queue(student: Student, rng: np.random.Generator) -> None:
                 raise Mismatch("the queue has parameters that ask for a gradient", "queue-holds-graph")
             given.enqueue_with_graph(new, _rows(rng, first, dim))
             if given.graph_of(new) is not False:
-                raise Mismatch("the keys that the queue gives have a graph", "queue-holds-graph")
+                raise Mismatch("the keys that the queue holds have a graph", "queue-holds-graph")
             _unchanged(student, new.enqueue, [], [_rows(rng, second, dim)], [])
     with case("the oldest go first, also where a batch does not fit before the end, or is larger than the queue", 2):
         for _ in range(2):  # full to the brim; then a batch that fits, then one that does not
@@ -519,7 +575,13 @@ def logits(student: Student, rng: np.random.Generator) -> None:
         right = _cosines(a, b, negatives)
         known = {
             "right": right / T,
-            "not-unit-length": Either(_cosines(x, y, negatives) / T for x, y in ((q, k), (q, b), (a, k))),
+            "not-unit-length": Either(
+                torch.cat([(x * y).sum(1, keepdim=True), z @ negatives.T], dim=1) / T
+                for x in (a, q)
+                for y in (b, k)
+                for z in ((a, q) if keys else (a,))
+                if x is q or y is k or z is q
+            ),
             "temperature-multiplied": right * T,
             "the temperature left out": right,
         }
@@ -561,6 +623,9 @@ def logits(student: Student, rng: np.random.Generator) -> None:
             leaf = q.clone().requires_grad_()
             rows = _cosines(_unit(leaf), _unit(k), negatives) / T
             F.cross_entropy(rows, torch.zeros(len(q), dtype=torch.long)).backward()
+            asked, labels = near(student.info_nce_logits(q, k, negatives, T), (ANY, ANY), what="(logits, labels)")
+            near(_sorted(asked), _sorted(rows.detach()), what="each row's logits, sorted,", n=12)
+            _labels(labels, torch.as_tensor(asked), q, k, negatives, T)
             got = student.define(GRADIENT).gradient(student.info_nce_logits, q, k, negatives, T)
             if got is None:
                 raise Mismatch("no gradient reaches q: its logits have no graph")
@@ -602,22 +667,23 @@ from torch.nn.functional import normalize
 class Net(nn.Module):
     def __init__(self, inputs, hidden, dim):
         super().__init__()
-        self.body, self.head = nn.Linear(inputs, hidden), nn.Linear(hidden, dim)
+        self.body, self.norm = nn.Linear(inputs, hidden, bias=False), nn.BatchNorm1d(hidden)
+        self.head = nn.Linear(hidden, dim)
 
     def forward(self, x):
-        return self.head(torch.tanh(self.body(x)))
+        return self.head(torch.tanh(self.norm(self.body(x))))
 
 class Queue(nn.Module):
     def __init__(self, size, dim):
         super().__init__()
         self.size = size
-        self.register_buffer("keys", torch.zeros(0, dim))
+        self.register_buffer("held", torch.zeros(0, dim))
 
     def enqueue(self, k):
-        self.keys = torch.cat([self.keys, normalize(k.detach(), dim=1)])[-self.size :]
+        self.held = torch.cat([self.held, normalize(k.detach(), dim=1)])[-self.size :]
 
     def negatives(self):
-        return self.keys.clone()
+        return self.held.clone()
 
 def momentum_update(query, key, m):
     with torch.no_grad():
@@ -629,16 +695,14 @@ def info_nce_logits(q, k, negatives, T):
     logits = torch.cat([(q * k).sum(dim=1, keepdim=True), q @ negatives.T], dim=1) / T
     return logits, torch.zeros(len(q), dtype=torch.long)
 
-def trial(sizes, states, size, held, lr):
-    query, key = Net(*sizes), Net(*sizes)
+def trial(sizes, states, training, size, held, lr):
+    query, key = Net(*sizes).train(training), Net(*sizes).train(training)
     query.load_state_dict(states[0])
     key.load_state_dict(states[1])
-    for p in query.parameters():
-        p.grad = torch.ones_like(p)
     queue = Queue(size, sizes[-1])
     if len(held):
         queue.enqueue(held)
-    return query, key, queue, torch.optim.SGD(query.parameters(), lr=lr)
+    return query, key, queue, torch.optim.SGD(query.parameters(), lr=lr, momentum=0.5, weight_decay=0.1)
 """
 _given: dict = {"__name__": __name__}
 exec(GIVEN, _given)
@@ -648,14 +712,20 @@ STEPS_ON_END = 3
 WITHIN = {"n": 100, "eps": 2.0**-19}
 
 
-def _play(how: str, sizes: Sequence[int], states: Sequence[dict], size: int, held: Tensor, lr: float,
+def _weights(state: Any) -> Any:
+    """A state without its buffers: how often an encoder may be run is nobody's business."""
+    return {k: v for k, v in state.items() if _is_parameter(k)} if isinstance(state, dict) else state
+
+
+def _play(how: str, sizes: Sequence[int], states: Sequence[dict], training: bool, size: int, held: Tensor, lr: float,
           views: Sequence[tuple[Tensor, Tensor]], m: float, T: float) -> dict[str, Any]:  # fmt: skip
     """Losses of steps on these views, and the state after the last: as asked for, or with one mistake (`how`)."""
-    query, key, queue, optimizer = _given["trial"](sizes, states, size, held, lr)
+    query, key, queue, optimizer = _given["trial"](sizes, states, training, size, held, lr)
     losses = []
     for x_q, x_k in views:
         if how == "moved first":
             _given["momentum_update"](query, key, m)
+        key.train(training and how != "key in eval mode")
         q, k = query(x_q), key(x_k).detach()
         if how == "enqueued first":
             queue.enqueue(k)
@@ -666,12 +736,12 @@ def _play(how: str, sizes: Sequence[int], states: Sequence[dict], size: int, hel
             _given["momentum_update"](query, key, m)
         optimizer.step()
         if how not in ("moved first", "moved before the step"):
-            _given["momentum_update"](query, key, m)
+            _given["momentum_update"](query, key, 1 - m if how == "swapped" else m)
         if how != "enqueued first":
             queue.enqueue(k)
         losses.append(loss.item())
-    weights = [{n: p.detach() for n, p in net.named_parameters()} for net in (query, key)]
-    return {"loss": losses, "query": weights[0], "key": weights[1], "queue": queue.negatives()}
+    weights = [_weights(net.state_dict()) for net in (query, key)]
+    return {"loss": losses, "query": weights[0], "both": weights, "queue": queue.negatives()}
 
 
 @check("moco/step", points=4)
@@ -680,20 +750,21 @@ def step(student: Student, rng: np.random.Generator) -> None:
     given = student.define(GIVEN)
     within = WITHIN
 
-    def make(steps=1, empty=False):
+    def make(steps=1, empty=False, training=True):
         def inputs(rng):
-            sizes, (rows, held) = _sizes(rng, 3, 4, 9), _sizes(rng, 2)
-            states = [{n: _normal(rng, *t.shape) for n, t in _given["Net"](*sizes).state_dict().items()} for _ in "qk"]
+            sizes, (rows, held) = _sizes(rng, 3, 4, 9), _sizes(rng, 2, 4, 9)
+            states = [_state(rng, sizes, of=_given["Net"]) for _ in "qk"]
             size = held + int(rng.integers(1, 2 * rows))
             keys = _rows(rng, 0 if empty else held, sizes[-1])
             views = [(_normal(rng, rows, sizes[0]), _normal(rng, rows, sizes[0])) for _ in range(steps)]
-            return sizes, states, size, keys, float(rng.uniform(0.2, 0.6)), views, _momentum(rng), _temperature(rng)
+            lr = float(rng.uniform(0.2, 0.6))
+            return sizes, states, training, size, keys, lr, views, _momentum(rng), _temperature(rng)
 
         return inputs
 
-    def ask(sizes, states, size, held, lr, views, m, T):
+    def ask(sizes, states, training, size, held, lr, views, m, T):
         """The student's queue, losses and encoders after these steps."""
-        query, key, queue, optimizer = given.trial(sizes, states, size, held, lr)
+        query, key, queue, optimizer = given.trial(sizes, states, training, size, held, lr)
         losses = []
         with student.given(momentum_update=given.momentum_update, info_nce_logits=given.info_nce_logits):
             for x_q, x_k in views:
@@ -712,9 +783,10 @@ def step(student: Student, rng: np.random.Generator) -> None:
 
     early = {"current-keys-as-negatives": ["enqueued first"]}
     first = {"key-moved-before-step": ["moved first"]}
+    still = {"key-in-eval-mode": ["key in eval mode"]}
 
     with case("the loss, against keys of earlier batches", 1):
-        inputs, right, known = question("loss", {**early, **first})
+        inputs, right, known = question("loss", {**early, **first, **still})
         losses, *_ = ask(*inputs)
         if student.isinstance(losses[0], "torch.Tensor") and student.at(losses[0], "requires_grad") is True:
             raise Mismatch("the loss should be a plain number, but it is a tensor with a graph")
@@ -723,38 +795,39 @@ def step(student: Student, rng: np.random.Generator) -> None:
         losses, *_ = ask(*inputs)
         near(student.value(losses[0]), right[0], what="the loss with an empty queue", **within)
     with case("the query encoder after its optimizer's step; modes and views as they were", 1):
-        for _ in range(2):
-            inputs, right, known = question("query", {**early, **first})
+        for training in (True, False):
+            mistakes = {**early, **first, **(still if training else {})}
+            inputs, right, known = question("query", mistakes, training=training)
             _, query, key, _ = ask(*inputs)
-            near(student.state(query), right, suspects=known, what="the query encoder's weights", **within)
-            if any(student.at(net, "training") is not True for net in (query, key)):
-                raise Mismatch("an encoder that was in train mode is in another one after the step")
-        sizes, states, size, held, lr, views, m, T = inputs
-        parts = given.trial(sizes, states, size, held, lr)
+            got = _weights(student.state(query))
+            near(got, right, suspects=known, what="the query encoder's weights", **within)
+            if any(student.at(net, "training") is not training for net in (query, key)):
+                raise Mismatch("an encoder is in another mode (train or eval) after the step than it was before")
+        *start, views, m, T = inputs
+        parts = given.trial(*start)
         with student.given(momentum_update=given.momentum_update, info_nce_logits=given.info_nce_logits):
             _unchanged(student, student.moco_step, parts, views[0], [m, T])
     with case("the key encoder after it: without a gradient, moved towards the new query encoder", 1):
         for _ in range(2):
             moved = {"key-moved-before-step": ["moved first", "moved before the step"]}
-            inputs, right, known = question("key", {**early, **moved})
-            *_, key, _ = ask(*inputs)
+            inputs, right, known = question("both", {**early, **moved, **still, "m-swapped": ["swapped"]})
+            _, query, key, _ = ask(*inputs)
             if any(g is not None for g in student.grads(key).values()):
                 raise Mismatch("parameters of the key encoder have a gradient after the step", "gradient-into-key")
-            near(student.state(key), right, suspects=known, what="the key encoder's weights", **within)
+            got = [_weights(student.state(net)) for net in (query, key)]
+            near(got, right, suspects=known, what="the weights of (query, key)", **within)
     with case("the queue after it, and several steps from an empty queue on", 1):
         inputs, right, _ = question("queue", {})
         *_, queue = ask(*inputs)
         _holds(queue.negatives(), right, "what the queue holds", eps=within["eps"])
         inputs, _, _ = question("queue", {}, steps=STEPS_ON_END, empty=True)
-        right = {
-            how: _play(how, *inputs) for how in ("right", "enqueued first", "moved first", "moved before the step")
-        }
-        losses, query, key, queue = ask(*inputs)
         names = {"enqueued first": "current-keys-as-negatives", "moved first": "key-moved-before-step",
-                 "moved before the step": "key-moved-before-step"}  # fmt: skip
+                 "moved before the step": "key-moved-before-step", "key in eval mode": "key-in-eval-mode"}  # fmt: skip
+        right = {how: _play(how, *inputs) for how in ("right", *names)}
+        losses, query, key, queue = ask(*inputs)
         wide = {"n": 400, "eps": 2.0**-18}
-        got = [[student.value(loss) for loss in losses][1:], student.state(query), student.state(key)]
-        wanted = {how: [r["loss"][1:], r["query"], r["key"]] for how, r in right.items()}
+        got = [[student.value(loss) for loss in losses][1:], *(_weights(student.state(net)) for net in (query, key))]
+        wanted = {how: [r["loss"][1:], *r["both"]] for how, r in right.items()}
         suspects = {name: Either(wanted[h] for h in names if names[h] == name) for name in names.values()}
         near(got, wanted["right"], suspects=suspects, what="(losses, query, key) after several steps", **wide)
         _holds(queue.negatives(), right["right"]["queue"], "what the queue holds after several steps", eps=2.0**-17)
@@ -773,7 +846,8 @@ def loss_and_gradients(v3_loss, query, predictor, key, views, T):
     return (loss.detach(), *([p.grad for p in net.parameters()] for net in (query, predictor, key)))
 
 def nets(sizes, states):
-    made = [Net(*sizes), Net(sizes[-1], sizes[1], sizes[-1]), Net(*sizes)]
+    predictor = nn.Sequential(nn.Linear(sizes[-1], sizes[1]), nn.Tanh(), nn.Linear(sizes[1], sizes[-1]))
+    made = [Net(*sizes), predictor, Net(*sizes)]
     for net, state in zip(made, states):
         net.load_state_dict(state)
     return made
@@ -785,16 +859,23 @@ exec(GIVEN.partition("class Queue")[0] + LOSS, _nets)
 def _v3(nets: Sequence[nn.Module], views: Sequence[Tensor], T: float, how: str = "right") -> Tensor:
     """The loss as asked for, or with one mistake (`how`)."""
     query, predictor, key = nets
-    qs = [query(x) if how == "no predictor" else predictor(query(x)) for x in views]
+
+    def each(net, mixed):
+        return net(torch.cat(list(views))).chunk(len(views)) if how in mixed else [net(x) for x in views]
+
+    qs = each(query if how == "no predictor" else nn.Sequential(query, predictor), ("mixed", "mixed queries"))
+    key.train(how != "key in eval mode")
     with torch.no_grad():
-        ks = [predictor(key(x)) if how == "predictor on keys" else key(x) for x in views]
+        ks = each(nn.Sequential(key, predictor) if how == "predictor on keys" else key, ("mixed", "mixed keys"))
+    key.train()
     qs = qs if how in ("raw", "raw queries") else [_unit(q) for q in qs]
     ks = ks if how in ("raw", "raw keys") else [_unit(k) for k in ks]
     pairs = [(i, j) for i in range(len(views)) for j in range(len(views)) if _counts(how, i, j)]
     labels = torch.arange(len(views[0]))
     labels = torch.zeros_like(labels) if how == "first labels" else labels
     scale = T if how == "multiplied" else 1 / T
-    total = sum(F.cross_entropy(qs[i] @ ks[j].T * scale, labels) for i, j in pairs)
+    logits = [qs[i] @ ks[j].T * scale for i, j in pairs]
+    total = sum(F.cross_entropy(x.T if how == "columns" else x, labels) for x in logits)
     return total if how == "no factor" else 2 * T * total
 
 
@@ -820,8 +901,12 @@ V3_MISTAKES = {
     "temperature-multiplied": ("multiplied",),
     "labels-misplaced": ("first labels",),
     "not-unit-length": ("raw", "raw queries", "raw keys"),
-    "no predictor": ("no predictor",),  # has no name, and must not look like one that has
+    "key-in-eval-mode": ("key in eval mode",),
+    "views-in-one-batch": ("mixed", "mixed queries", "mixed keys"),
+    "no predictor": ("no predictor",),  # these two have no name, and must not look like one that has
+    "softmax over queries": ("columns",),
 }
+NAMELESS = ("no predictor", "softmax over queries")
 
 
 @check("moco/v3", points=3)
@@ -833,20 +918,23 @@ def v3(student: Student, rng: np.random.Generator) -> None:
     def make(count):
         def inputs(rng):
             sizes, rows = _sizes(rng, 3, 4, 9), int(rng.integers(4, 9))
-            shapes = [sizes, (sizes[-1], sizes[1], sizes[-1]), sizes]
-            states = [{n: _normal(rng, *t.shape) for n, t in _nets["Net"](*s).state_dict().items()} for s in shapes]
+            states = [_state(rng, sizes, of=_nets["Net"]), {}, _state(rng, sizes, of=_nets["Net"])]
+            for name, shape in (("0", (sizes[1], sizes[2])), ("2", (sizes[2], sizes[1]))):
+                states[1] |= {f"{name}.weight": _normal(rng, *shape), f"{name}.bias": _normal(rng, shape[0])}
             return sizes, states, [_normal(rng, rows, sizes[0]) for _ in range(count)], _temperature(rng)
 
         return inputs
 
     def answers(sizes, states, views, T):
-        nets = _nets["nets"](sizes, states)
-        known = {name: Either(_v3(nets, views, T, h).item() for h in hows) for name, hows in V3_MISTAKES.items()}
-        return {"right": _v3(nets, views, T).item(), **known}
+        def loss(how):
+            return _v3(_nets["nets"](sizes, states), views, T, how).item()
+
+        return {"right": loss("right"), **{name: Either(map(loss, hows)) for name, hows in V3_MISTAKES.items()}}
 
     def ask(count):
         inputs, known = draw(rng, make(count), answers, **within)
-        del known["no predictor"]
+        for name in NAMELESS:
+            del known[name]
         sizes, states, views, T = inputs
         nets = given.nets(sizes, states)
         return (
@@ -871,9 +959,9 @@ def v3(student: Student, rng: np.random.Generator) -> None:
             nets = _nets["nets"](sizes, states)
             parameters = [list(net.parameters()) for net in nets[:2]]
             grads = torch.autograd.grad(_v3(nets, views, T, how), sum(parameters, []), materialize_grads=True)
-            return [list(grads[:4]), list(grads[4:])]
+            return [list(grads[: len(parameters[0])]), list(grads[len(parameters[0]) :])]
 
-        suspects = {name: Either(map(wanted, hows)) for name, hows in V3_MISTAKES.items() if name != "no predictor"}
+        suspects = {name: Either(map(wanted, hows)) for name, hows in V3_MISTAKES.items() if name not in NAMELESS}
         near(gradients[:2], wanted("right"), suspects=suspects, what="(query's, predictor's) gradients", **within)
     with case("more views: every view's query meets the keys of all others", 1):
         for count in (3, 4):
@@ -887,33 +975,51 @@ PROBED = """
 import torch
 from torch import nn
 
+class Seen(list):  # how many pictures came at a time, to copies of the encoder too
+    def __deepcopy__(self, memo):
+        return self
+
+class Louder(nn.Module):  # as dropout, it does something else in train mode; unlike dropout, always the same
+    def forward(self, x):
+        return 2 * x if self.training else x
+
 class Probed(nn.Module):
     def __init__(self, inputs, hidden, pairs):
         super().__init__()
         self.body, self.head = nn.Linear(inputs, hidden), nn.Linear(hidden, 2 * pairs)
-        self.first, self.second, self.saw = nn.BatchNorm1d(hidden), nn.BatchNorm1d(2 * pairs), []
+        self.inner, self.second = nn.Sequential(nn.BatchNorm1d(hidden), nn.Tanh()), nn.BatchNorm1d(2 * pairs)
+        self.louder, self.saw = Louder(), Seen()
+        self.head.bias.requires_grad_(False)
 
     def forward(self, x):
         self.saw.append(len(x))
-        return self.second(self.head(torch.tanh(self.first(self.body(x))))).view(len(x), -1, 2)
+        return self.louder(self.second(self.head(self.inner(self.body(x))))).view(len(x), -1, 2)
 
 def probed(sizes, state, modes):
     net = Probed(*sizes)
     net.load_state_dict(state)
     for part, mode in zip(net.modules(), modes):
         part.training = mode
+    for p in net.parameters():
+        p.grad = torch.ones_like(p)
     return net
 
 def modes(net):
     return [part.training for part in net.modules()]
 
+def gradients(net):
+    held = [p.grad is not None and bool((p.grad == 1).all()) for p in net.parameters()]
+    return [p.requires_grad for p in net.parameters()] + held
+
 def features_of(features, encoder, x, batch):
     z = features(encoder, x, batch)
-    return z, bool(getattr(z, "requires_grad", False))
+    recording = torch.is_grad_enabled()
+    torch.set_grad_enabled(True)
+    return z, bool(getattr(z, "requires_grad", False)), recording
 """
 _probed: dict = {"__name__": __name__}
 exec(PROBED, _probed)
-PARTS = 5  # of Probed, itself included
+PARTS = len(list(_probed["Probed"](1, 1, 1).modules()))
 
 
 @check("moco/probe", points=3)
@@ -921,17 +1027,17 @@ def probe(student: Student, rng: np.random.Generator) -> None:
     """features(encoder, x, batch) -> (N, F) in eval mode; knn_predict(bank, labels, z, k) -> classes (N,) by cosine."""
     given = student.define(PROBED)
 
-    def make(rest, modes=(True,) * PARTS):
-        """rest: rows of the last batch."""
+    def make(rest, modes=(True,) * PARTS, whole=True):
+        """rest: rows of the last batch. whole: whether there are batches before it."""
 
         def inputs(rng):
             sizes = _sizes(rng, 3)
             state = {n: _normal(rng, *t.shape) for n, t in _probed["Probed"](*sizes).state_dict().items()}
-            for norm in ("first", "second"):
+            for norm in ("inner.0", "second"):
                 state[f"{norm}.running_var"] = state[f"{norm}.running_var"].square() + 0.3
                 state[f"{norm}.num_batches_tracked"] = torch.tensor(int(rng.integers(10, 1000)))
             batch = int(rng.integers(rest + 1, rest + 6))
-            x = _normal(rng, batch * int(rng.integers(2, 5)) + rest, sizes[0])
+            x = _normal(rng, whole * batch * int(rng.integers(2, 5)) + rest, sizes[0])
             return sizes, state, list(modes), x, batch
 
         return inputs
@@ -943,7 +1049,7 @@ def probe(student: Student, rng: np.random.Generator) -> None:
                 return torch.cat([net(rows).flatten(1) for rows in x.split(batch)])
 
         known = {"right": by(False, batch)}
-        if len(x) % batch != 1:
+        if batch > 1 and len(x) % batch != 1:  # batch norm refuses to train on a single row
             known["probe-in-train-mode"] = Either([by(True, batch), by(True, len(x))])
         return known
 
@@ -952,59 +1058,74 @@ def probe(student: Student, rng: np.random.Generator) -> None:
     def ask(*how):
         (sizes, state, modes, x, batch), known = draw(rng, make(*how), answers, **within)
         net = given.probed(sizes, state, modes)
-        got, graph = near(given.features_of(student.features, net, x, batch), (ANY, ANY), what="the features")
+        asked = given.features_of(student.features, net, x, batch)
+        got, graph, recording = near(asked, (ANY, ANY, ANY), what="the features")
         near(got, known.pop("right"), suspects=known, what="the features", **within)
-        return net, graph, state, modes, x, batch
+        if recording is not True:
+            raise Mismatch("gradients are switched off for all that comes afterwards: use `with torch.no_grad():`")
+        return net, graph, sizes, state, modes, x, batch
 
     with case("features in eval mode, in batches, a row for each picture", 1):
-        net, graph, _, _, x, batch = ask(int(rng.integers(2, 5)))
+        net, graph, *_, x, batch = ask(int(rng.integers(2, 5)))
         if graph is not False:
             raise Mismatch("the features have a graph, which keeps the activations of all batches")
         seen = student.at(net, "saw")
-        if not isinstance(seen, list) or not all(type(n) is int and n <= batch for n in seen):
+        if not isinstance(seen, list) or not all(type(n) is int and 0 < n <= batch for n in seen) or not seen:
             raise Mismatch("the encoder was given more pictures at a time than `batch`")
-        net, _, _, _, x, batch = ask(0)
+        net, *_, x, batch = ask(0)
         _unchanged(student, student.features, [net], [x], [batch])
         ask(1)
+        ask(int(rng.integers(2, 5)), (True,) * PARTS, False)
     with case("afterwards the encoder is as it was: its weights, statistics and the mode of each part", 1):
-        mixed = [True, *(bool(b) for b in rng.permutation([True, False, True, False]))]
+        mixed = [True, *(bool(b) for b in rng.permutation([True, False] * (PARTS // 2)))][:PARTS]
+        at = [name for name, _ in _probed["Probed"](1, 1, 1).named_modules()].index
+        mixed[at("inner")], mixed[at("inner.0")] = True, False  # a part of a part
         for modes in ((True,) * PARTS, mixed, (False,) * PARTS, (False, *mixed[1:])):
-            net, _, state, before, *_ = ask(2, modes)
+            net, _, sizes, state, before, *_ = ask(2, modes)
             if given.modes(net) != before:
                 raise Mismatch("parts of the encoder are in another mode than before", "modes-not-restored")
             near(student.state(net), state, what="the encoder's state afterwards")
+            if given.gradients(net) != _probed["gradients"](_probed["probed"](sizes, state, before)):
+                raise Mismatch("the encoder's parameters ask for gradients, or hold some, otherwise than before")
 
     def neighbours(k):
         def inputs(rng):
-            (rows, dim), bank = _sizes(rng, 2, 4, 9), int(rng.integers(30, 60))
+            dim, bank = int(rng.integers(4, 9)), int(rng.integers(30, 60))
             names = torch.from_numpy(rng.choice(100, 4, replace=False))
             labels = names[torch.from_numpy(rng.integers(0, 4, bank))]
-            return _rows(rng, bank, dim, 0.5), labels, _rows(rng, rows, dim, 0.5), k
+            bank, z = _rows(rng, bank, dim, 0.5), _rows(rng, 80, dim, 0.5)
+            return bank, labels, z[clear(bank, labels, z, k)][: int(rng.integers(12, 18))], k
 
         return inputs
 
     def clear(bank, labels, z, k):
-        """Whether neither the k-th neighbour nor the vote is a matter of rounding."""
+        """For which rows neither the k-th neighbour nor the vote is a matter of rounding."""
         sims, order = (_unit(z).double() @ _unit(bank).double().T).sort(dim=1, descending=True)
         counts = (labels[order[:, :k]][:, :, None] == labels.unique()).sum(1).sort(dim=1, descending=True).values
-        apart = k == len(bank) or bool(((sims[:, k - 1] - sims[:, k]) > 1e-4).all())
-        return apart and bool((counts[:, 0] > counts[:, 1]).all())
+        return ((sims[:, k - 1] - sims[:, k]) > 1e-4) & (counts[:, 0] > counts[:, 1])
 
-    def drawn(k):
-        def inputs(rng):
-            while True:
-                question = neighbours(k)(rng)
-                if clear(*question):
-                    return question
-
-        return inputs
+    def crowd(rng):
+        """One row; two neighbours of one class that are very near, three of another that are nearly at right angles,
+        and others behind them: each has one vote, and not as many as it is near."""
+        dim, sims = (
+            int(rng.integers(4, 9)),
+            [*rng.uniform(0.95, 0.99, 2), *rng.uniform(0.02, 0.1, 3), *rng.uniform(-0.9, -0.2, 4)],
+        )
+        z, cosines = _unit(_normal(rng, 1, dim)), torch.tensor(sims).float()[:, None]
+        aside = _normal(rng, len(sims), dim)
+        aside = _unit(aside - aside @ z.T * z)
+        few, many = (int(c) for c in rng.choice(100, 2, replace=False))
+        bank = (cosines * z + (1 - cosines**2).sqrt() * aside) * torch.from_numpy(
+            rng.uniform(0.5, 2, (len(sims), 1))
+        ).float()
+        return (bank, torch.tensor([few] * 2 + [many] * 3 + [few] * 4), 3 * z, 5), (few, many)
 
     def votes(bank, labels, z, k):
         def by(similarity):
             return labels[similarity.topk(k, dim=1).indices].mode(dim=1).values
 
         known = {"right": by(_unit(z) @ _unit(bank).T)}
-        known["not-unit-length"] = Either([by(z @ bank.T), by(-torch.cdist(z, bank))])
+        known["not-unit-length"] = Either([by(z @ bank.T), by(-torch.cdist(z, bank)), by(-torch.cdist(_unit(z), bank))])
         if k > 1:
             nearest = (_unit(z) @ _unit(bank).T).topk(k, dim=1)
             of = labels.unique()
@@ -1015,7 +1136,16 @@ def probe(student: Student, rng: np.random.Generator) -> None:
 
     with case("the class that most of the k nearest have, by cosine", 1):
         for k in (1, int(rng.integers(4, 7)), int(rng.integers(8, 13))):
-            inputs, known = draw(rng, drawn(k), votes)
+            inputs, known = draw(rng, neighbours(k), votes)
             named = {"not-unit-length": known["not-unit-length"]}
             near(student.knn_predict(*inputs), known["right"], suspects=named, what="the classes")
         _unchanged(student, student.knn_predict, [], inputs[:3], inputs[3:])
+        (bank, labels, z, k), (few, many) = crowd(rng)
+        what = "the class of a single row, which few near and many far of its neighbours have"
+        near(student.knn_predict(bank, labels, z, k), torch.tensor([many]), suspects={}, what=what)
+        bank, labels = bank[:k], labels[:k]
+        near(
+            student.knn_predict(bank, labels, z, k),
+            torch.tensor([many]),
+            what="the class that most of the whole bank have",
+        )

@@ -66,12 +66,10 @@ def moco_step(query, key, queue, optimizer, x_q, x_k, m, T):
 
 # %% v3_loss
 def v3_loss(query, predictor, key, views, T):
-    """All views in one batch through each network."""
-    n, count = len(views[0]), len(views)
-    together = torch.cat(views)
-    q = nn.functional.normalize(predictor(query(together)), dim=1).view(count, n, -1)
+    """All pairs of views at once."""
+    q = nn.functional.normalize(torch.stack([predictor(query(x)) for x in views]), dim=2)
     with torch.no_grad():
-        k = nn.functional.normalize(key(together), dim=1).view(count, n, -1)
+        k = nn.functional.normalize(torch.stack([key(x) for x in views]), dim=2)
     logits = torch.einsum("inc,jmc->ijnm", q, k) / T
     logp = logits.log_softmax(dim=-1).diagonal(dim1=2, dim2=3).mean(dim=-1)
     return -2 * T * (logp.sum() - logp.trace())

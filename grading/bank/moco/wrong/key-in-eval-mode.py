@@ -1,5 +1,6 @@
 # /// case
 # check = "moco/step"
+# misconception = "key-in-eval-mode"
 # about = "switches the key encoder to eval mode, which lasts"
 # ///
 

@@ -1,0 +1,15 @@
+# /// case
+# check = "moco/step"
+# about = "forgets the optimizer's step"
+# ///
+
+# %% moco_step
+def moco_step(query, key, queue, optimizer, x_q, x_k, m, T):
+    with torch.no_grad():
+        k = key(x_k)
+    loss = nn.functional.cross_entropy(*info_nce_logits(query(x_q), k, queue.negatives(), T))
+    optimizer.zero_grad()
+    loss.backward()
+    momentum_update(query, key, m)
+    queue.enqueue(k)
+    return loss.item()

@@ -1,0 +1,17 @@
+# /// case
+# check = "moco/step"
+# misconception = "m-swapped"
+# about = "hands 1 - m to the update"
+# ///
+
+# %% moco_step
+def moco_step(query, key, queue, optimizer, x_q, x_k, m, T):
+    with torch.no_grad():
+        k = key(x_k)
+    loss = nn.functional.cross_entropy(*info_nce_logits(query(x_q), k, queue.negatives(), T))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    momentum_update(query, key, 1 - m)
+    queue.enqueue(k)
+    return loss.item()
