@@ -83,7 +83,7 @@ def audit(lab: str, mutate: bool = False, rounds: int = 1, sample: int | None = 
     asked = [checks.public_rng, *map(seeds, range(rounds)), checks.public_rng]
     for case, verdict in _graded(lab, jobs, asked, f"{lab}: bank", quiet):
         *fresh, last = verdict.again
-        if [(r.id, r.cases) for r in last] != [(r.id, r.cases) for r in verdict.results]:
+        if list(map(_judgement, last)) != list(map(_judgement, verdict.results)):
             found.misses.append(f"{case.kind} {case.name}: public inputs were judged otherwise when asked again")
         found.public[case.name] = verdict.results
         for which, results in [("public inputs", verdict.results), *((f"seed {i}", r) for i, r in enumerate(fresh))]:
@@ -157,6 +157,11 @@ def _enter(found: Audit, case: bank.Case, results: list[checks.Result], seed: st
             named == {case.misconception} - {None},  # a mistake with another's name is worse than one without
             f"wrong {case.name}{seed} was named {sorted(named)}: {_said(lost.values())}",
         )
+
+
+def _judgement(result: checks.Result) -> tuple:
+    """Without what is told of an answer: that of a wrong submission may be random."""
+    return result.id, result.points, [f.misconception for f in result.findings]
 
 
 def _said(results: Iterable) -> str:

@@ -138,6 +138,7 @@ def environment(scratch: str = SCRATCH) -> dict[str, str]:
         "IPYTHONDIR": f"{scratch}/ipython",
         "MPLCONFIGDIR": f"{scratch}/matplotlib",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "QUINTET_PICTURES": "off",
         "QUINTET_CACHE": str(data.cache_dir().resolve()),
     }
 

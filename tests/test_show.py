@@ -129,6 +129,19 @@ def test_picture_is_html_with_alt_and_a_text_twin():
     assert b"tEXt" not in png and b"tIME" not in png
 
 
+def test_where_pictures_are_off_the_alt_text_stands_in_their_place(monkeypatch):
+    monkeypatch.setenv("QUINTET_PICTURES", "off")
+    monkeypatch.setattr(show, "_png", None)  # nothing is drawn
+    before = plt.get_fignums()
+    piece = show.picture(plt.figure(), f"A line to {HOSTILE}", table=[{"x": 1}])
+    assert plt.get_fignums() == before
+    page = Page(piece.html)
+    assert not page.all("img") and not page.all("script") and page.all("table")
+    assert piece.plain.startswith(f"A line to {HOSTILE}")
+    with pytest.raises(ValueError, match="alt text"):
+        show.picture(a_figure(), "")
+
+
 @pytest.mark.parametrize("alt", ["", "  \n", None])
 def test_alt_is_required(alt):
     with pytest.raises(ValueError, match="alt text"):

@@ -4,7 +4,7 @@
 # about = "writes keys with their graph, and detaches what it gives"
 # ///
 
-# %% queue
+# %% Queue
 class Queue(nn.Module):
     def __init__(self, size, dim):
         super().__init__()

@@ -4,7 +4,7 @@
 # about = "refuses a batch whose size does not divide the queue's, as the paper's code does"
 # ///
 
-# %% queue
+# %% Queue
 class Queue(nn.Module):
     def __init__(self, size, dim):
         super().__init__()
