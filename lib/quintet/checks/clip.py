@@ -648,6 +648,8 @@ def _play(how: str, sizes: Sequence[int], state: dict, lr: float, lr_t: float, u
             if how == "clamped before":
                 model.logit_scale.clamp_(max=limit)
             optimizer.step()
+            if how == "twice":
+                optimizer.step()
             if how not in ("clamped before", "in forward", "free"):
                 model.logit_scale.clamp_(max=limit)
         losses.append(loss.item())
@@ -697,9 +699,10 @@ def step(student: Student, rng: np.random.Generator) -> None:
             return {"right": part(_play("right", *inputs)), **known}
 
         inputs, known = draw(rng, make(up, steps), answers, **within)
+        known.pop("two steps", None)
         return inputs, known.pop("right"), known
 
-    kept = {"gradients-not-cleared": ("kept",)}
+    kept = {"gradients-not-cleared": ("kept",), "two steps": ("twice",)}  # the second has no name
     unlimited = {"clamp-missing": ("free", "in forward"), "clamped-before-step": ("clamped before",)}
 
     def weights(played):
@@ -750,7 +753,8 @@ def _shard(image: Tensor, text: Tensor, images: Tensor, texts: Tensor, t: Tensor
     """As asked for, or with one mistake (`how`)."""
     if how == "local":
         images, texts, first = image, text, 0
-    right = torch.arange(len(image)) + (0 if how == "from zero" else first)
+    right = torch.arange(len(image)) + {"from zero": 0, "by rank": first * len(image)}.get(how, first)
+    right = right % len(images)
     if how == "raw":
         logits = t.exp() * image @ texts.T, t.exp() * text @ images.T
     else:
@@ -787,13 +791,16 @@ def shards(student: Student, rng: np.random.Generator) -> None:
         if inputs[-1] == 0:
             del known["shard-labels-from-zero"]
         wrong = {name: Either(_shard(*inputs, how=how) for how in hows) for name, hows in known.items()}
-        whole = _shard(inputs[2], inputs[3], *inputs[2:5], 0)  # has no name, and must not look like one that has
-        return {"right": _shard(*inputs), **wrong, "whole": whole}
+        nameless = {"whole": _shard(inputs[2], inputs[3], *inputs[2:5], 0)}  # must not look like one that has a name
+        if inputs[-1]:
+            nameless["by rank"] = _shard(*inputs, how="by rank")
+        return {"right": _shard(*inputs), **wrong, **nameless}
 
     def ask(where):
         inputs, known = draw(rng, make(where), answers, **within)
         right = known.pop("right")
         known.pop("whole")
+        known.pop("by rank", None)
         with student.given(similarity=given.similarity):
             near(student.shard_loss(*inputs), right, suspects=known, what="the loss", **within)
         return inputs
@@ -963,8 +970,8 @@ def recall(student: Student, rng: np.random.Generator) -> None:
         not."""
 
         def inputs(rng):
-            Q, C = _sizes(rng, 2, 7, 14)
-            Q = int(rng.integers(20, 30)) if ties else Q  # enough rows that no order of equals is right in all
+            C = int(rng.integers(7, 14))
+            Q = int(rng.integers(20, 30))  # enough that no mistake looks like another one, or like none
             relevant = torch.zeros(Q, C, dtype=torch.bool)
             relevant[torch.arange(Q), torch.from_numpy(rng.choice(C, Q, replace=Q > C))] = True
             if not single:
@@ -984,16 +991,21 @@ def recall(student: Student, rng: np.random.Generator) -> None:
             "first-caption-only": _first_only(similarity, relevant, k),
             "all-captions-asked-for": found == there,
             "share-of-captions": Either([*shares, *(s.double() for s in shares)]),
+            "nothing": torch.zeros(len(relevant), dtype=torch.bool),  # has no name, and must not look like one that has
         }
 
     def tied(similarity, relevant, k):
         best = similarity.masked_fill(~relevant, -math.inf).amax(1, keepdim=True)
         chance = clip.recall_at_k(similarity, relevant, k)
-        return {
+        known = {
             "right": _hits["hits"](similarity, relevant, k),
             "ties-as-hits": (similarity > best).sum(1) < k,
             "ties-averaged": Either([chance, chance.float()]),
         }
+        # Where a query has several right ones, they must not count against each other: that has no name.
+        return known | (
+            {"among right ones": (similarity >= best).sum(1) <= k} if bool((relevant.sum(1) > 1).any()) else {}
+        )
 
     with case("one right answer or several: is one of them among the first k?", 1):
         for single, k in ((False, None), (False, 1), (True, None)):
@@ -1005,6 +1017,7 @@ def recall(student: Student, rng: np.random.Generator) -> None:
                 known = {"right": _hits["hits"](*inputs)}
             else:
                 inputs, known = draw(rng, make(), answers)
+                known.pop("nothing")
             near(student.hits(*inputs), known.pop("right"), suspects=known, what="the hits")
         _unchanged(student, student.hits, *inputs)
         similarity, relevant, k = inputs
@@ -1028,6 +1041,7 @@ def recall(student: Student, rng: np.random.Generator) -> None:
         for single, far in ((True, 0), (True, 1), (True, -1), (False, 0), (False, 1)):
             inputs, known = draw(rng, make(single=single, ties=True, far=far), tied)
             right = known.pop("right")
+            known.pop("among right ones", None)
             ask_tied(*inputs, right, {} if far else known, several=not single)  # small numbers are lost in large ones
         similarity, relevant, k = inputs
         collapsed = torch.full_like(similarity, float(rng.uniform(-1, 1)))
