@@ -2,10 +2,10 @@
 
 A case is judged with the public inputs, which a student's own check uses, and with those of `rounds` fresh seeds. All
 that costs one run of a submission's cells: each check is asked again and again at its place, against what the cells
-before it left (`again` of run.judge). A check is functional, so a round leaves no trace: the public inputs come once
-more at the end, and an answer that differs then is a miss. What can be quoted is the rule of three: none wrong under n
-seeds bounds the rate of a wrong verdict by 1 − 0.05^(1/n) with 95 % confidence, for each submission by itself, about
-3/n.
+before it left (`again` of run.judge). A check is functional, so a round leaves no trace: where there are several, the
+public inputs come once more at the end, and an answer that differs then is a miss. What can be quoted is the rule of
+three: none wrong under n seeds bounds the rate of a wrong verdict by 1 − 0.05^(1/n) with 95 % confidence, for each
+submission by itself, about 3/n.
 """
 
 import zlib
@@ -80,10 +80,10 @@ def audit(lab: str, mutate: bool = False, rounds: int = 1, sample: int | None = 
     once."""
     found = Audit(lab, mutated=mutate, rounds=rounds)
     jobs = [(case, case) for case in bank.cases(lab)]
-    asked = [checks.public_rng, *map(seeds, range(rounds)), checks.public_rng]
+    asked = [checks.public_rng, *map(seeds, range(rounds)), *[checks.public_rng] * (rounds > 1)]
     for case, verdict in _graded(lab, jobs, asked, f"{lab}: bank", quiet):
-        *fresh, last = verdict.again
-        if list(map(_judgement, last)) != list(map(_judgement, verdict.results)):
+        fresh, last = verdict.again[:rounds], verdict.again[rounds:]
+        if last and list(map(_judgement, last[0])) != list(map(_judgement, verdict.results)):
             found.misses.append(f"{case.kind} {case.name}: public inputs were judged otherwise when asked again")
         found.public[case.name] = verdict.results
         for which, results in [("public inputs", verdict.results), *((f"seed {i}", r) for i, r in enumerate(fresh))]:

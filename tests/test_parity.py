@@ -34,6 +34,7 @@ import torch
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 torch.set_num_threads(1)  # a child of a parent with more hangs in its first parallel operation
+torch.optim.SGD([torch.zeros(1)], lr=0.0).step()  # the first one imports torch's compiler: once, and not in every child
 
 def cells(sources):
     shell, found = InteractiveShell.instance(), []
