@@ -11,6 +11,7 @@ from quintet_grading.course import ROOT, labs, solution
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 @pytest.mark.parametrize("lab", labs())
 def test_the_bank_gets_the_grades_that_it_must(lab, audited):
     found = audited(lab)
@@ -20,6 +21,7 @@ def test_the_bank_gets_the_grades_that_it_must(lab, audited):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 @pytest.mark.parametrize("lab", labs())
 def test_a_sample_of_mutants_is_killed(lab, audited):
     found = audited(lab)

@@ -97,7 +97,7 @@ def self_checked(lab: str, cases: list[bank.Case], folder: Path) -> dict[str, Fo
     env = {**environment(folder), "MPLBACKEND": "module://matplotlib_inline.backend_inline", "QUINTET_PICTURES": "off"}
     done = subprocess.run(
         [sys.executable, "-c", SELF_CHECK], input=settings, env=env, cwd=folder, text=True, capture_output=True,
-        timeout=540,
+        timeout=1200,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     results = {case.name: json.loads((folder / f"{case.name}.json").read_text()) for case in cases}
@@ -167,16 +167,19 @@ def judged(lab, audited) -> dict[str, Found]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_the_referee_grades_the_bank_as_a_student_sees_it(lab, judged, tmp_path):
     local = self_checked(lab, bank.cases(lab), tmp_path)
     assert {name: f for name, f in local.items() if f != judged[name]} == {}
-    assert len({tuple(f.values()) for f in judged.values()}) > len(judged) / 2, "they were told apart"
+    mistakes = {case.misconception for case in bank.cases(lab)}
+    assert len({tuple(f.values()) for f in judged.values()}) >= len(mistakes), "they were told apart"
     for case in bank.cases(lab):
         told = frozenset().union(*(named for _, named in local[case.name].values()))
         assert told == {case.misconception} - {None}
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_stock_nbgrader_gives_honest_submissions_the_same_grades(lab, judged, tmp_path):
     cases = bank.cases(lab)
     wrong = [c for c in cases if c.misconception]
