@@ -161,7 +161,7 @@ def _enter(found: Audit, case: bank.Case, results: list[checks.Result], seed: st
 
 def _judgement(result: checks.Result) -> tuple:
     """Without what is told of an answer: that of a wrong submission may be random."""
-    return result.id, result.points, [f.misconception for f in result.findings]
+    return result.id, [(c.name, c.passed, c.finding and c.finding.misconception) for c in result.cases]
 
 
 def _said(results: Iterable) -> str:

@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from quintet import clip
-from quintet.checks import Either, Misconception, Mismatch, case, check, draw, near
-from quintet.checks.near import ANY, difference, plain
+from quintet.checks import Either, Misconception, Mismatch, asking, case, check, draw, near
+from quintet.checks.near import ANY, plain
 from quintet.student import Student
 
 LECTURE = "lecture 5.2 clip, section "
@@ -219,31 +219,9 @@ MISCONCEPTIONS = {
 }
 
 
-def _normal(rng: np.random.Generator, *shape: int) -> Tensor:
-    return torch.from_numpy(rng.standard_normal(shape)).float()
-
-
-def _unit(t: Tensor) -> Tensor:
-    return F.normalize(t, dim=-1)
-
-
-def _rows(rng: np.random.Generator, n: int, dim: int) -> Tensor:
-    """n rows of lengths a tenth to ten: none of them may matter where directions are compared."""
-    return _normal(rng, n, dim) * torch.from_numpy(10.0 ** rng.uniform(-1, 1, (n, 1))).float()
-
-
-def _sizes(rng: np.random.Generator, n: int, least: int = 3, most: int = 9) -> list[int]:
-    """Different sizes, so that no two can be taken for each other."""
-    return [int(s) for s in rng.choice(range(least, most + 1), n, replace=False)]
-
-
-# What is asked in the place of a function of the student's, to see its arguments afterwards, or its gradients.
+# What is asked in the place of a function of the student's, to see its gradients.
 ASKED = """
 import torch
-
-def held(function, before, arguments):
-    function(*before, *arguments)
-    return arguments
 
 def gradients(function, leaves, rest, weights):
     leaves = [x.requires_grad_() for x in leaves]
@@ -253,13 +231,6 @@ def gradients(function, leaves, rest, weights):
     (out * weights).sum().backward()
     return [x.grad for x in leaves]
 """
-
-
-def _unchanged(student: Student, function: Any, *arguments: Any, before: Sequence = ()) -> None:
-    """Mismatch if function(*before, *arguments) changes one of the arguments, which the notebook uses again."""
-    after = student.define(ASKED).held(function, list(before), list(arguments))
-    if difference(after, list(arguments), "", 1, None, True):
-        raise Mismatch("the function changed its argument, which its caller uses again: compute on a new tensor")
 
 
 def _gradients(student: Student, function: Any, right: Callable, leaves: Mapping[str, Tensor], rest: Sequence,
@@ -323,9 +294,9 @@ def text(student: Student, rng: np.random.Generator) -> None:
 
     def make(n=None, length=None, dtype=torch.float32, size=1.0):
         def inputs(rng):
-            N, L, D, V = _sizes(rng, 4, 4, 11)
+            N, L, D, V = asking.sizes(rng, 4, 4, 11)
             N, L = N if n is None else n, L if length is None else length
-            q, k, v = _normal(rng, N, L, D), _normal(rng, N, L, D), _normal(rng, N, L, V)
+            q, k, v = asking.normal(rng, N, L, D), asking.normal(rng, N, L, D), asking.normal(rng, N, L, V)
             return (size * q).to(dtype), k.to(dtype), v.to(dtype)
 
         return inputs
@@ -349,7 +320,7 @@ def text(student: Student, rng: np.random.Generator) -> None:
     with case("attention: each token sees itself and those before it", 1):
         attend()
         attend(dtype=torch.float64)
-        _unchanged(student, student.causal_attention, *attend(n=1))
+        asking.unchanged(student, student.causal_attention, *attend(n=1))
     with case("attention: a single token, large scores, gradients", 1):
         q, k, v = make(length=1)(rng)
         near(student.causal_attention(q, k, v), v, what="the result for a single token", **within)
@@ -358,14 +329,14 @@ def text(student: Student, rng: np.random.Generator) -> None:
         wide = {"n": 100, "eps": 2.0**-15}  # of scores of some hundred
         near(student.causal_attention(q, k, v), _attention(q, k, v), what="the result for large scores", **wide)
         inputs = make()(rng)
-        weights = _normal(rng, *inputs[2].shape)
+        weights = asking.normal(rng, *inputs[2].shape)
         _gradients(student, student.causal_attention, _attention, dict(zip("qkv", inputs, strict=True)), [], weights)
 
     def texts(pad, rows=None, length=None, dtype=torch.float32):
         def inputs(rng):
-            B, L, W = _sizes(rng, 3, 4, 11)
+            B, L, W = asking.sizes(rng, 3, 4, 11)
             B, L = B if rows is None else rows, L if length is None else length
-            return _normal(rng, B, L, W).to(dtype), *_tokens(rng, B, L, pad)
+            return asking.normal(rng, B, L, W).to(dtype), *_tokens(rng, B, L, pad)
 
         return inputs
 
@@ -397,12 +368,12 @@ def text(student: Student, rng: np.random.Generator) -> None:
     with case("the end of a text: found by its id, wherever it stands", 1):
         pool("pad")
         pool("pad", dtype=torch.float64)
-        _unchanged(student, student.end_of_text, *pool("pad", rows=1))
+        asking.unchanged(student, student.end_of_text, *pool("pad", rows=1))
     with case("the first end, whatever comes behind it; an end in the last place; gradients", 1):
         pool("noise")
         states, tokens, end = pool("end")
         _gradients(student, student.end_of_text, lambda *a: pooled(*a)["right"], {"states": states}, [tokens, end],
-                   _normal(rng, len(states), states.shape[2]))  # fmt: skip
+                   asking.normal(rng, len(states), states.shape[2]))  # fmt: skip
         states, tokens, end = texts("pad")(rng)
         tokens = torch.where(tokens == end, end + 1, tokens)
         for at, where in ((-1, "last"), (0, "first")):
@@ -419,7 +390,7 @@ def text(student: Student, rng: np.random.Generator) -> None:
 
 
 def _similarity(image: Tensor, text: Tensor, t: Tensor) -> Tensor:
-    return t.exp() * _unit(image) @ _unit(text).T
+    return t.exp() * asking.unit(image) @ asking.unit(text).T
 
 
 @check("clip/logits", points=2)
@@ -429,15 +400,15 @@ def logits(student: Student, rng: np.random.Generator) -> None:
 
     def make(n=None, m=None, dtype=torch.float32):
         def inputs(rng):
-            N, M, dim = _sizes(rng, 3, 3, 12)
-            rows = _rows(rng, N if n is None else n, dim), _rows(rng, M if m is None else m, dim)
+            N, M, dim = asking.sizes(rng, 3, 3, 12)
+            rows = asking.rows(rng, N if n is None else n, dim), asking.rows(rng, M if m is None else m, dim)
             t = float(rng.choice([rng.uniform(-1.5, -0.3), rng.uniform(1.5, 4.5)]))
             return *(r.to(dtype) for r in rows), torch.tensor(t, dtype=dtype)
 
         return inputs
 
     def answers(image, text, t):
-        a, b = _unit(image), _unit(text)
+        a, b = asking.unit(image), asking.unit(text)
         cosines, s = a @ b.T, t.exp()
         return {
             "right": s * cosines,
@@ -458,14 +429,14 @@ def logits(student: Student, rng: np.random.Generator) -> None:
         ask()
         ask(dtype=torch.float64)
         ask(n=1)
-        _unchanged(student, student.similarity, *ask(m=1))
+        asking.unchanged(student, student.similarity, *ask(m=1))
     with case("its gradients reach both features and the temperature", 1):
         for limit in (False, True):  # where exp(t) is 100 and a little more, for rounding, it learns as everywhere
             image, text, t = make()(rng)
             t = torch.tensor(math.log(clip.LARGEST_SCALE)) if limit else t
             image, text = image / image.norm(dim=1).max(), text / text.norm(dim=1).max()
             near(student.similarity(image, text, t), _similarity(image, text, t), what="the logits", **within)
-            weights = _normal(rng, len(image), len(text))
+            weights = asking.normal(rng, len(image), len(text))
             leaves = {"image": image, "text": text, "t": t}
             _gradients(student, student.similarity, _similarity, leaves, [], weights)
 
@@ -518,7 +489,7 @@ def loss(student: Student, rng: np.random.Generator) -> None:
                 caption[pair + 1] = int(caption[pair])
                 places = rng.permutation([i for i in range(N) if i not in (pair, pair + 1)])
                 caption[places[1:3]] = int(caption[places[0]])
-            return (3 * _normal(rng, N, N)).to(dtype), caption
+            return (3 * asking.normal(rng, N, N)).to(dtype), caption
 
         return inputs
 
@@ -555,14 +526,14 @@ def loss(student: Student, rng: np.random.Generator) -> None:
     with case("all captions different: the mean of rows and columns", 1):
         ask(False)
         ask(False, dtype=torch.float64)
-        _unchanged(student, student.clip_loss, *ask(False))
+        asking.unchanged(student, student.clip_loss, *ask(False))
     with case("some captions the same", 2):
         ask(True)
         ask(True, dtype=torch.float64)
-        _unchanged(student, student.clip_loss, *ask(True))
+        asking.unchanged(student, student.clip_loss, *ask(True))
     with case("one pair, one caption for all, large logits, gradients", 1):
         for n in (1, int(rng.integers(3, 7))):
-            got = student.clip_loss(3 * _normal(rng, n, n), numbers(rng, 1).expand(n).clone())
+            got = student.clip_loss(3 * asking.normal(rng, n, n), numbers(rng, 1).expand(n).clone())
             number = plain(got)
             if isinstance(number, bool) or not isinstance(number, (int, float)) or not abs(number) < 1e-5:
                 near(got, 0.0, what="the loss where a pair has no negatives")
@@ -664,9 +635,9 @@ def step(student: Student, rng: np.random.Generator) -> None:
 
     def make(up, steps=1):
         def inputs(rng):
-            N, words, dim, length = _sizes(rng, 4, 5, 9)
+            N, words, dim, length = asking.sizes(rng, 4, 5, 9)
             sizes = 3 * 2 * 2, words, dim
-            state = {k: _normal(rng, *v.shape) for k, v in _given["Tiny"](*sizes).state_dict().items()}
+            state = {k: asking.normal(rng, *v.shape) for k, v in _given["Tiny"](*sizes).state_dict().items()}
             t = rng.uniform(limit - 0.1, limit - 0.02) if up else rng.uniform(1.0, 2.0)
             state["logit_scale"] = torch.tensor(t, dtype=torch.float32)
             state["picture.bias"][0] = rng.uniform(6, 7)  # the limit is not for weights
@@ -675,7 +646,7 @@ def step(student: Student, rng: np.random.Generator) -> None:
                 caption = torch.from_numpy(rng.choice(1000, N, replace=False))
                 caption[1] = caption[0]
                 tokens = torch.from_numpy(rng.integers(0, words, (N, length)))
-                batches.append((_normal(rng, N, 3, 2, 2), tokens, caption))
+                batches.append((asking.normal(rng, N, 3, 2, 2), tokens, caption))
             return sizes, state, float(rng.uniform(0.02, 0.1)), float(rng.uniform(0.01, 0.03)), up, batches
 
         return inputs
@@ -743,7 +714,7 @@ def step(student: Student, rng: np.random.Generator) -> None:
         batch = inputs[-1][0]
         model, optimizer = given.trial(*inputs[:-1])
         with student.given(similarity=given.similarity, clip_loss=given.clip_loss):
-            _unchanged(student, student.train_step, *batch, before=(model, optimizer))
+            asking.unchanged(student, student.train_step, *batch, before=(model, optimizer))
 
 
 # ---- 5 over several processes
@@ -771,9 +742,9 @@ def shards(student: Student, rng: np.random.Generator) -> None:
 
     def make(where):
         def inputs(rng):
-            n, before, behind, dim = _sizes(rng, 4, 3, 9)
+            n, before, behind, dim = asking.sizes(rng, 4, 3, 9)
             before, behind = (0 if where == "first" else before), (0 if where == "last" else behind)
-            images, texts = (_rows(rng, before + n + behind, dim) for _ in "it")
+            images, texts = (asking.rows(rng, before + n + behind, dim) for _ in "it")
             t = torch.tensor(float(rng.uniform(0.7, 2.5)))
             own = slice(before, before + n)
             return images[own].clone(), texts[own].clone(), images, texts, t, before
@@ -810,10 +781,14 @@ def shards(student: Student, rng: np.random.Generator) -> None:
         ask("last")
         inputs = ask("first")
         with student.given(similarity=given.similarity):
-            _unchanged(student, student.shard_loss, *inputs)
+            asking.unchanged(student, student.shard_loss, *inputs)
     with case("the processes' mean is the loss of the whole batch; gradients", 1):
-        n, W, dim = _sizes(rng, 3)
-        images, texts, t = _rows(rng, n * W, dim), _rows(rng, n * W, dim), torch.tensor(float(rng.uniform(0.7, 2.5)))
+        n, W, dim = asking.sizes(rng, 3)
+        images, texts, t = (
+            asking.rows(rng, n * W, dim),
+            asking.rows(rng, n * W, dim),
+            torch.tensor(float(rng.uniform(0.7, 2.5))),
+        )
         parts = []
         with student.given(similarity=given.similarity):
             for first in range(0, n * W, n):
@@ -861,8 +836,8 @@ def _word(rng: np.random.Generator) -> str:
 
 def _means(features: Tensor, before: bool = True, after: bool = True) -> Tensor:
     """(K, T, dim) to (K, dim)."""
-    mean = (_unit(features) if before else features).mean(1)
-    return _unit(mean) if after else mean
+    mean = (asking.unit(features) if before else features).mean(1)
+    return asking.unit(mean) if after else mean
 
 
 @check("clip/zero_shot", points=3)
@@ -873,7 +848,7 @@ def zero_shot(student: Student, rng: np.random.Generator) -> None:
 
     def make(classes=None, templates=None):
         def inputs(rng):
-            K, T, dim = _sizes(rng, 3, 3, 8)
+            K, T, dim = asking.sizes(rng, 3, 3, 8)
             K, T = K if classes is None else classes, T if templates is None else templates
             parts = [(_word(rng), _word(rng)) for _ in range(T)]
             forms = ("{} %s %s", "%s {} %s", "%s %s {}")
@@ -891,12 +866,12 @@ def zero_shot(student: Student, rng: np.random.Generator) -> None:
             other = features.transpose(0, 1).reshape(K, T, dim), features.reshape(T, K, dim).transpose(0, 1)
             known |= {
                 "prompts-not-normalised": Either(_means(features, before=False, after=a) for a in (True, False)),
-                "mean-not-normalised": Either([_means(features, after=False), _unit(features).sum(1)]),
-                "one-template-only": Either(_unit(features[:, i]) for i in range(T)),
+                "mean-not-normalised": Either([_means(features, after=False), asking.unit(features).sum(1)]),
+                "one-template-only": Either(asking.unit(features[:, i]) for i in range(T)),
             }
             if K > 1:
                 known["prompts-mixed-up"] = Either(_means(x) for x in other)
-        return known | {"no template": _unit(encode(classes))}
+        return known | {"no template": asking.unit(encode(classes))}
 
     def ask(**how):
         inputs, known = draw(rng, make(**how), answers, **within)
@@ -910,15 +885,15 @@ def zero_shot(student: Student, rng: np.random.Generator) -> None:
         ask()
         ask()
         salt, dim, classes, templates = make()(rng)
-        _unchanged(student, student.zero_shot_weights, classes, templates, before=[given.encoder(salt, dim)])
+        asking.unchanged(student, student.zero_shot_weights, classes, templates, before=[given.encoder(salt, dim)])
     with case("one template, one class", 1):
         ask(templates=1)
         ask(classes=1)
     with case("the most similar class of each picture", 1):
 
         def pictures(rng):
-            K, dim = _sizes(rng, 2)
-            return _rows(rng, int(rng.integers(20, 30)), dim), _unit(_normal(rng, K, dim))
+            K, dim = asking.sizes(rng, 2)
+            return asking.rows(rng, int(rng.integers(20, 30)), dim), asking.unit(asking.normal(rng, K, dim))
 
         def classes_of(image, weights):
             logits = image @ weights.T
@@ -927,10 +902,10 @@ def zero_shot(student: Student, rng: np.random.Generator) -> None:
         for _ in range(2):
             (image, weights), known = draw(rng, pictures, classes_of)
             near(student.classify(image, weights), known["right"], what="the classes")
-        _unchanged(student, student.classify, image, weights)
+        asking.unchanged(student, student.classify, image, weights)
         near(student.classify(image[:1], weights), known["right"][:1], what="the class of a single picture")
-        K, dim = sorted(_sizes(rng, 2))
-        weights = _unit(_normal(rng, K, dim))
+        K, dim = sorted(asking.sizes(rng, 2))
+        weights = asking.unit(asking.normal(rng, K, dim))
         below = -torch.from_numpy(rng.permuted(np.tile(np.arange(1.0, K + 1), (5, 1)), axis=1)).float()  # (5, K)
         image = below @ torch.linalg.pinv(weights).T
         near(student.classify(image, weights), below.argmax(1), what="the classes of pictures that are like none")
@@ -1019,7 +994,7 @@ def recall(student: Student, rng: np.random.Generator) -> None:
                 inputs, known = draw(rng, make(), answers)
                 known.pop("nothing")
             near(student.hits(*inputs), known.pop("right"), suspects=known, what="the hits")
-        _unchanged(student, student.hits, *inputs)
+        asking.unchanged(student, student.hits, *inputs)
         similarity, relevant, k = inputs
         got, want = student.hits(similarity[:1], relevant[:1], k), _hits["hits"](*inputs)[:1]
         near(got, want, what="the hit of a single query")
@@ -1067,7 +1042,7 @@ def recall(student: Student, rng: np.random.Generator) -> None:
                 got = student.recall(*inputs)
             near(got, known.pop("right"), suspects=known, what="(pictures to captions, captions to pictures)", n=9)
         with student.given(hits=student.define(HITS).hits):
-            _unchanged(student, student.recall, *inputs)
+            asking.unchanged(student, student.recall, *inputs)
 
 
 def _by_position(student: Student, got: Any, similarity: Tensor, relevant: Tensor, k: int,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from quintet import compression
-from quintet.checks import ANY, Either, Misconception, Mismatch, case, check, draw, near, show_value
+from quintet.checks import ANY, Either, Misconception, Mismatch, asking, case, check, draw, near, show_value
 from quintet.checks.near import difference, plain
 from quintet.student import Ref, Student, StudentError
 
@@ -168,27 +168,9 @@ MISCONCEPTIONS = {
 }
 
 
-def _normal(rng: np.random.Generator, *shape: int) -> Tensor:
-    return torch.from_numpy(rng.standard_normal(shape)).float()
-
-
 def _from_ties(x: Tensor) -> bool:
     """Whether all numbers are at least 0.001 away from the middle between two integers."""
     return bool(((x.double() - x.double().floor() - 0.5).abs() > 1e-3).all())
-
-
-# What is asked in the place of a function of the student's, to see its arguments afterwards.
-HELD = """
-def held(function, *args):
-    return function(*args), [list(a) if isinstance(a, list) else a for a in args]
-"""
-
-
-def _unchanged(student: Student, function: Any, *args: Any) -> None:
-    """Mismatch if the function changes what it is given: the notebook's table gives it the same tensors again."""
-    _, after = student.define(HELD).held(function, *args)
-    if difference(after, list(args), "", 1, None, True):
-        raise Mismatch("the function changed its argument, which its caller uses again: compute on a new tensor")
 
 
 # ---- 1 scale and zero point
@@ -331,7 +313,7 @@ def quantise(student: Student, rng: np.random.Generator) -> None:
             zero = int(rng.integers(2**bits // 4, 2**bits // 2 + 1)) if edge is None else edge * (2**bits - 1)
             inputs, known = draw(rng, make(shape, bits, zero), answers)
             near(student.quantise(*inputs), known.pop("right"), suspects=known, what="q")
-        _unchanged(student, student.quantise, *inputs)
+        asking.unchanged(student, student.quantise, *inputs)
         near(student.quantise(torch.zeros(0, 3), 1.0, 0, 8), torch.zeros(0, 3, dtype=torch.uint8), what="q of nothing")
     with case("and back: float32, and zero is exact", 1):
         for zero, shape in ((int(rng.integers(60, 190)), (3, 20)), (0, (60,)), (255, (2, 5, 3, 2))):
@@ -365,7 +347,7 @@ def per_channel(student: Student, rng: np.random.Generator) -> None:
     def make(rng, shape, axis):
         while True:
             sizes = torch.from_numpy(10.0 ** rng.uniform(-4, 2, shape[axis])).float()
-            weight = _normal(rng, *shape) * sizes.view([-1 if d == axis else 1 for d in range(len(shape))])
+            weight = asking.normal(rng, *shape) * sizes.view([-1 if d == axis else 1 for d in range(len(shape))])
             weight = torch.where(extent(weight, axis, torch.neg)[0] > 0, -weight, weight)  # some extremes are negative
             scale = extent(weight, axis) / 127
             quotients = weight / scale.view([-1 if d == axis else 1 for d in range(len(shape))])
@@ -398,7 +380,7 @@ def per_channel(student: Student, rng: np.random.Generator) -> None:
 
     sizes = [int(n) for n in rng.choice(range(3, 9), 4, replace=False)]
     with case("a convolution's filters, axis 0", 1):
-        _unchanged(student, student.per_channel, *ask(0, sizes[0], sizes[1], 3, 3))
+        asking.unchanged(student, student.per_channel, *ask(0, sizes[0], sizes[1], 3, 3))
     with case("other shapes and axes", 1):
         ask(1, *sizes[:2])
         ask(2, *sizes[1:])
@@ -460,7 +442,7 @@ def calibrate(student: Student, rng: np.random.Generator) -> None:
     def make(outliers, positive):
         """Four batches of several shapes: none reaches as far as all of them do, in units that differ."""
         unit, shapes = _power(rng, -2, 2), ((40, 50), (50, 40), (10, 10, 4, 5), (2000,))
-        made = [_normal(rng, 2000) * s for s in rng.permutation([0.6, 0.8, 1.0, 1.2])]
+        made = [asking.normal(rng, 2000) * s for s in rng.permutation([0.6, 0.8, 1.0, 1.2])]
         made = [b.clamp(min=-0.2 * (k % 2), max=math.inf if k % 2 else 0.2) for k, b in enumerate(made)]
         made = [b.abs() for b in made] if positive else made
         for k, place in enumerate(rng.integers(0, 2000, outliers)):
@@ -503,7 +485,7 @@ def calibrate(student: Student, rng: np.random.Generator) -> None:
                 said += f"least is {show_value(least)}, and up to {show_value(ENOUGH * least)} is enough"
                 raise Mismatch(said, named((lo, hi), widest, batches))
         with student.given(affine=given.affine, quantise=given.quantise, dequantise=given.dequantise):
-            _unchanged(student, student.calibrate, *questions[0])
+            asking.unchanged(student, student.calibrate, *questions[0])
 
     def named(got, widest, batches):
         """Which wrong range it is: all that was seen, or a share of what one batch shows."""
@@ -532,7 +514,7 @@ def integer_linear(student: Student, rng: np.random.Generator) -> None:
 
     def biases(rng):
         while True:  # some beyond 16 bits; away from ties by more than fp32's error in so many units
-            bias, s_x = _normal(rng, 6), float(rng.uniform(0.01, 0.02))
+            bias, s_x = asking.normal(rng, 6), float(rng.uniform(0.01, 0.02))
             s_w = torch.from_numpy(10.0 ** rng.uniform(-3, -2, 6)).float()
             units = bias.double() / (s_x * s_w.double())
             if ((units - units.floor() - 0.5).abs() > 0.05).all() and 4e4 < units.abs().max() < 2e5:
@@ -611,12 +593,12 @@ def integer_linear(student: Student, rng: np.random.Generator) -> None:
     with case("the bias in units of s_x · s_w", 1):
         inputs, known = draw(rng, biases, integers_of)
         near(student.quantise_bias(*inputs), known.pop("right"), suspects=known, what="q_b")
-        _unchanged(student, student.quantise_bias, *inputs)
+        asking.unchanged(student, student.quantise_bias, *inputs)
     with case("sums of few, of 90 and of 2,000 products, results within the grid", 2):
         mistakes = ("narrow-accumulator", "truncated", "zero-point-forgotten", "subtracted-in-bytes")
         ask(make(int(rng.integers(5, 8)), None, middle, 100), *mistakes)
         ask(make(int(rng.integers(80, 100)), None, middle, 100), *mistakes)
-        _unchanged(student, student.integer_linear, *ask(make(2000, 0, middle, 100), *mistakes[:2]))
+        asking.unchanged(student, student.integer_linear, *ask(make(2000, 0, middle, 100), *mistakes[:2]))
     with case("results beyond the ends of the grid", 1):
         for z_x, z_y, reach in ((None, middle, 400), (255, 0, 400), (0, 255, 1e5)):
             ask(make(90, z_x, z_y, reach), "wrapped-around")
@@ -632,10 +614,10 @@ def fold(student: Student, rng: np.random.Generator) -> None:
     def make(shape, with_bias, least):
         def layer(rng):
             c = shape[0]
-            mean, gamma, beta, bias = (_normal(rng, c) + shift for shift in (0.5, 1.5, 0.0, 0.7))
+            mean, gamma, beta, bias = (asking.normal(rng, c) + shift for shift in (0.5, 1.5, 0.0, 0.7))
             gamma[int(rng.integers(c))] *= -1
             var = torch.from_numpy(10.0 ** rng.uniform(least, 0.5, c)).float()
-            return _normal(rng, *shape), bias if with_bias else None, mean, var, gamma, beta, _power(rng, -4, -2)
+            return asking.normal(rng, *shape), bias if with_bias else None, mean, var, gamma, beta, _power(rng, -4, -2)
 
         return layer
 
@@ -665,7 +647,7 @@ def fold(student: Student, rng: np.random.Generator) -> None:
         within = {"eps": 2.0**-20, "n": 3}
         inputs, known = draw(rng, make(*how), answers, **within)
         near(student.fold(*inputs), known.pop("right"), suspects=known, what="(weight, bias)", **within)
-        _unchanged(student, student.fold, *inputs)
+        asking.unchanged(student, student.fold, *inputs)
 
     with case("a convolution, without a bias and with one", 1):
         ask((6, 3, 3, 3), False, -0.5)
@@ -689,7 +671,7 @@ def prune(student: Student, rng: np.random.Generator) -> None:
     def make(zeros, part):
         def layers(rng):
             sizes, shapes = 10.0 ** rng.uniform(-0.5, 0.5, 3), [(6, 5), (4, 3, 2), (9,)]
-            weights = [_normal(rng, *s) * k for s, k in zip(shapes, sizes, strict=True)]
+            weights = [asking.normal(rng, *s) * k for s, k in zip(shapes, sizes, strict=True)]
             weights[0].view(-1)[torch.from_numpy(rng.permutation(30)[:zeros])] = 0.0
             return [weights[k] for k in rng.permutation(3)], of(63, part)
 
@@ -716,7 +698,7 @@ def prune(student: Student, rng: np.random.Generator) -> None:
         for zeros, part in ((0, 0.2), (10, 0.8)):
             inputs, known = draw(rng, make(zeros, part), answers)
             near(student.prune(*inputs), known.pop("right"), suspects=known, what="the list of masks")
-            _unchanged(student, student.prune, *inputs)
+            asking.unchanged(student, student.prune, *inputs)
     with case("exactly round(share · n) go, also among equals; none and all", 1):
         few = [torch.tensor([2.0] * 20 + [1.0] * 5)[rng.permutation(25)].view(5, 5), torch.ones(37)]
         few = [t * torch.from_numpy(rng.choice([-1.0, 1.0], t.shape)).float() for t in few]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from quintet.checks import ANY, Either, Misconception, Mismatch, case, check, draw, near
+from quintet.checks import ANY, Either, Misconception, Mismatch, asking, case, check, draw, near
 from quintet.checks.near import difference
 from quintet.student import Student, StudentError
 
@@ -144,24 +144,6 @@ MISCONCEPTIONS = {
 }
 
 
-def _normal(rng: np.random.Generator, *shape: int) -> Tensor:
-    return torch.from_numpy(rng.standard_normal(shape)).float()
-
-
-def _unit(t: Tensor) -> Tensor:
-    return F.normalize(t, dim=1)
-
-
-def _rows(rng: np.random.Generator, n: int, dim: int, spread: float = 1.0) -> Tensor:
-    """n rows of lengths 10^-spread … 10^spread: none of them may matter where directions are compared."""
-    return _normal(rng, n, dim) * torch.from_numpy(10.0 ** rng.uniform(-spread, spread, (n, 1))).float()
-
-
-def _sizes(rng: np.random.Generator, n: int, least: int = 3, most: int = 9) -> list[int]:
-    """Different sizes, so that no two can be taken for each other."""
-    return [int(s) for s in rng.choice(range(least, most + 1), n, replace=False)]
-
-
 def _temperature(rng: np.random.Generator) -> float:
     """Far from 1, where dividing and multiplying are the same, and from 1/2, where 2τ is 1."""
     return float(rng.choice([rng.uniform(0.1, 0.3), rng.uniform(0.1, 0.3), rng.uniform(1.4, 2.0)]))
@@ -170,21 +152,6 @@ def _temperature(rng: np.random.Generator) -> float:
 def _momentum(rng: np.random.Generator) -> float:
     """Far from 1/2, on either side of it: then m and 1 - m cannot be taken for each other."""
     return float(rng.choice([rng.uniform(0.6, 0.95), rng.uniform(0.05, 0.4)]))
-
-
-# What is asked in the place of a function of the student's, to see afterwards the tensors that it was given.
-HELD = """
-def held(function, before, tensors, after):
-    function(*before, *tensors, *after)
-    return tensors
-"""
-
-
-def _unchanged(student: Student, function: Any, before: Sequence, tensors: Sequence, after: Sequence) -> None:
-    """Mismatch if function(*before, *tensors, *after) changes one of the tensors."""
-    seen = student.define(HELD).held(function, list(before), list(tensors), list(after))
-    if difference(seen, list(tensors), "", 1, None, True):
-        raise Mismatch("the function changed its argument, which its caller uses again: compute on a new tensor")
 
 
 # ---- 1 a slow copy
@@ -254,7 +221,7 @@ def _state(
 ) -> dict:
     """A random state for such an encoder, or for another whose batch norm is called norm."""
     net = of(*sizes) if norm else _here["new"](*sizes, False)
-    state = {k: _normal(rng, *v.shape).to(dtype) for k, v in net.state_dict().items()}
+    state = {k: asking.normal(rng, *v.shape).to(dtype) for k, v in net.state_dict().items()}
     if norm:
         state["norm.running_var"] = state["norm.running_var"].square() + 0.3
         state["norm.num_batches_tracked"] = torch.tensor(int(rng.integers(10, 1000)))
@@ -273,8 +240,8 @@ def momentum(student: Student, rng: np.random.Generator) -> None:
 
     with case("a copy of the query encoder that shares nothing with it and takes no gradient", 1):
         for dtype in (torch.float32, torch.float64):
-            sizes = _sizes(rng, 3)
-            state, x = _state(rng, sizes, dtype=dtype), _normal(rng, 4, sizes[0]).to(dtype)
+            sizes = asking.sizes(rng, 3)
+            state, x = _state(rng, sizes, dtype=dtype), asking.normal(rng, 4, sizes[0]).to(dtype)
             query = given.encoder(sizes, True, state, False)
             training = bool(rng.integers(2)) if dtype == torch.float64 else True
             given.prepared(query, training)
@@ -297,7 +264,7 @@ def momentum(student: Student, rng: np.random.Generator) -> None:
 
     def make(norm=True, dtype=torch.float32):
         def inputs(rng):
-            sizes = _sizes(rng, 3)
+            sizes = asking.sizes(rng, 3)
             return sizes, norm, _state(rng, sizes, norm, dtype), _state(rng, sizes, norm, dtype), _momentum(rng)
 
         return inputs
@@ -449,7 +416,7 @@ def queue(student: Student, rng: np.random.Generator) -> None:
     given = student.define(QUEUES)
 
     def units(n, dim):
-        return _unit(_normal(rng, n, dim))
+        return asking.unit(asking.normal(rng, n, dim))
 
     def after(batches, size):
         return torch.cat(batches)[-size:]
@@ -465,7 +432,7 @@ def queue(student: Student, rng: np.random.Generator) -> None:
 
     with case("keys come back at unit length, as many as have come, without a graph", 1):
         for _ in range(2):
-            first, second, dim = _sizes(rng, 3)
+            first, second, dim = asking.sizes(rng, 3)
             size = first + second
             new = student.Queue(size, dim)
             got = new.negatives()
@@ -473,17 +440,17 @@ def queue(student: Student, rng: np.random.Generator) -> None:
                 said = "negatives() gives rows although no key has come. Random keys to start with, as in the paper's "
                 raise Mismatch(said + "code, differ from this specification: give the keys that have come")
             near(got, torch.zeros(0, dim), what="negatives() of a new queue")
-            batches = [_rows(rng, n, dim) for n in (first, second)]
+            batches = [asking.rows(rng, n, dim) for n in (first, second)]
             for n in (1, 2):
                 raw = torch.cat(batches[:n])
                 suspects = {"queue-not-normalised": [raw]}
-                _holds(asked(new, batches[n - 1]), _unit(raw), "what the queue holds", suspects)
+                _holds(asked(new, batches[n - 1]), asking.unit(raw), "what the queue holds", suspects)
             if given.graph_of(new) is not False:
                 raise Mismatch("the queue has parameters that ask for a gradient", "queue-holds-graph")
-            given.enqueue_with_graph(new, _rows(rng, first, dim))
+            given.enqueue_with_graph(new, asking.rows(rng, first, dim))
             if given.graph_of(new) is not False:
                 raise Mismatch("the keys that the queue holds have a graph", "queue-holds-graph")
-            _unchanged(student, new.enqueue, [], [_rows(rng, second, dim)], [])
+            asking.unchanged(student, new.enqueue, asking.rows(rng, second, dim))
     with case("the oldest go first, also where a batch does not fit before the end, or is larger than the queue", 2):
         for _ in range(2):  # full to the brim; then a batch that fits, then one that does not
             size, dim = int(rng.integers(7, 12)), int(rng.integers(3, 7))
@@ -562,16 +529,20 @@ def logits(student: Student, rng: np.random.Generator) -> None:
 
     def make(n=None, size=None, dtype=torch.float32):
         def inputs(rng):
-            rows, keys, dim = _sizes(rng, 3, 4, 12)
+            rows, keys, dim = asking.sizes(rng, 3, 4, 12)
             rows, keys = rows if n is None else n, keys if size is None else size
-            q, k, negatives = _rows(rng, rows, dim), _rows(rng, rows, dim), _unit(_normal(rng, keys, dim))
-            return q.to(dtype), k.to(dtype), _unit(negatives.to(dtype)), _temperature(rng)
+            q, k, negatives = (
+                asking.rows(rng, rows, dim),
+                asking.rows(rng, rows, dim),
+                asking.unit(asking.normal(rng, keys, dim)),
+            )
+            return q.to(dtype), k.to(dtype), asking.unit(negatives.to(dtype)), _temperature(rng)
 
         return inputs
 
     def answers(q, k, negatives, T):
         n, keys = len(q), len(negatives)
-        a, b = _unit(q), _unit(k)
+        a, b = asking.unit(q), asking.unit(k)
         right = _cosines(a, b, negatives)
         known = {
             "right": right / T,
@@ -611,7 +582,7 @@ def logits(student: Student, rng: np.random.Generator) -> None:
         ask(labelled=False)
         ask(labelled=False)
         inputs = ask(dtype=torch.float64, labelled=False)
-        _unchanged(student, student.info_nce_logits, [], inputs[:3], inputs[3:])
+        asking.unchanged(student, student.info_nce_logits, *inputs)
     with case("labels that name the positive's column; one row; no negatives yet", 1):
         ask()
         ask(1)
@@ -621,7 +592,7 @@ def logits(student: Student, rng: np.random.Generator) -> None:
         for _ in range(2):
             q, k, negatives, T = make()(rng)
             leaf = q.clone().requires_grad_()
-            rows = _cosines(_unit(leaf), _unit(k), negatives) / T
+            rows = _cosines(asking.unit(leaf), asking.unit(k), negatives) / T
             F.cross_entropy(rows, torch.zeros(len(q), dtype=torch.long)).backward()
             asked, labels = near(student.info_nce_logits(q, k, negatives, T), (ANY, ANY), what="(logits, labels)")
             near(_sorted(asked), _sorted(rows.detach()), what="each row's logits, sorted,", n=12)
@@ -648,7 +619,7 @@ def _labels(labels: Any, logits: Tensor, q: Tensor, k: Tensor, negatives: Tensor
     if not _like(labels, want) or not isinstance(labels, Tensor) or labels.dtype != torch.int64:
         near(labels, want, what="the labels")
         raise Mismatch("the labels should be an int64 tensor, one for each row")
-    positive = (_unit(q) * _unit(k)).sum(1) / T
+    positive = (asking.unit(q) * asking.unit(k)).sum(1) / T
     inside = bool(((labels >= 0) & (labels < logits.shape[1])).all())
     named = logits.gather(1, labels[:, None])[:, 0] if inside else None
     if named is None or difference(named, positive, "", 12, None, True):
@@ -752,11 +723,11 @@ def step(student: Student, rng: np.random.Generator) -> None:
 
     def make(steps=1, empty=False, training=True):
         def inputs(rng):
-            sizes, (rows, held) = _sizes(rng, 3, 4, 9), _sizes(rng, 2, 4, 9)
+            sizes, (rows, held) = asking.sizes(rng, 3, 4, 9), asking.sizes(rng, 2, 4, 9)
             states = [_state(rng, sizes, of=_given["Net"]) for _ in "qk"]
             size = held + int(rng.integers(1, 2 * rows))
-            keys = _rows(rng, 0 if empty else held, sizes[-1])
-            views = [(_normal(rng, rows, sizes[0]), _normal(rng, rows, sizes[0])) for _ in range(steps)]
+            keys = asking.rows(rng, 0 if empty else held, sizes[-1])
+            views = [(asking.normal(rng, rows, sizes[0]), asking.normal(rng, rows, sizes[0])) for _ in range(steps)]
             lr = float(rng.uniform(0.2, 0.6))
             return sizes, states, training, size, keys, lr, views, _momentum(rng), _temperature(rng)
 
@@ -806,7 +777,7 @@ def step(student: Student, rng: np.random.Generator) -> None:
         *start, views, m, T = inputs
         parts = given.trial(*start)
         with student.given(momentum_update=given.momentum_update, info_nce_logits=given.info_nce_logits):
-            _unchanged(student, student.moco_step, parts, views[0], [m, T])
+            asking.unchanged(student, student.moco_step, *views[0], m, T, before=parts)
     with case("the key encoder after it: without a gradient, moved towards the new query encoder", 1):
         for _ in range(2):
             moved = {"key-moved-before-step": ["moved first", "moved before the step"]}
@@ -868,8 +839,8 @@ def _v3(nets: Sequence[nn.Module], views: Sequence[Tensor], T: float, how: str =
     with torch.no_grad():
         ks = each(nn.Sequential(key, predictor) if how == "predictor on keys" else key, ("mixed", "mixed keys"))
     key.train()
-    qs = qs if how in ("raw", "raw queries") else [_unit(q) for q in qs]
-    ks = ks if how in ("raw", "raw keys") else [_unit(k) for k in ks]
+    qs = qs if how in ("raw", "raw queries") else [asking.unit(q) for q in qs]
+    ks = ks if how in ("raw", "raw keys") else [asking.unit(k) for k in ks]
     pairs = [(i, j) for i in range(len(views)) for j in range(len(views)) if _counts(how, i, j)]
     labels = torch.arange(len(views[0]))
     labels = torch.zeros_like(labels) if how == "first labels" else labels
@@ -917,11 +888,14 @@ def v3(student: Student, rng: np.random.Generator) -> None:
 
     def make(count):
         def inputs(rng):
-            sizes, rows = _sizes(rng, 3, 4, 9), int(rng.integers(4, 9))
+            sizes, rows = asking.sizes(rng, 3, 4, 9), int(rng.integers(4, 9))
             states = [_state(rng, sizes, of=_nets["Net"]), {}, _state(rng, sizes, of=_nets["Net"])]
             for name, shape in (("0", (sizes[1], sizes[2])), ("2", (sizes[2], sizes[1]))):
-                states[1] |= {f"{name}.weight": _normal(rng, *shape), f"{name}.bias": _normal(rng, shape[0])}
-            return sizes, states, [_normal(rng, rows, sizes[0]) for _ in range(count)], _temperature(rng)
+                states[1] |= {
+                    f"{name}.weight": asking.normal(rng, *shape),
+                    f"{name}.bias": asking.normal(rng, shape[0]),
+                }
+            return sizes, states, [asking.normal(rng, rows, sizes[0]) for _ in range(count)], _temperature(rng)
 
         return inputs
 
@@ -947,7 +921,7 @@ def v3(student: Student, rng: np.random.Generator) -> None:
         for _ in range(2):
             (sizes, states, views, T), known, (loss, *_) = ask(2)
             near(loss, known.pop("right"), suspects=known, what="the loss", **within)
-        _unchanged(student, student.v3_loss, given.nets(sizes, states), [views], [T])
+        asking.unchanged(student, student.v3_loss, views, T, before=given.nets(sizes, states))
     with case("its gradient: into the query encoder and the predictor, none into the key encoder", 1):
         (sizes, states, views, T), known, (_, *gradients) = ask(2)
         if gradients == [None] * 3:
@@ -1031,13 +1005,13 @@ def probe(student: Student, rng: np.random.Generator) -> None:
         """rest: rows of the last batch. whole: whether there are batches before it."""
 
         def inputs(rng):
-            sizes = _sizes(rng, 3)
-            state = {n: _normal(rng, *t.shape) for n, t in _probed["Probed"](*sizes).state_dict().items()}
+            sizes = asking.sizes(rng, 3)
+            state = {n: asking.normal(rng, *t.shape) for n, t in _probed["Probed"](*sizes).state_dict().items()}
             for norm in ("inner.0", "second"):
                 state[f"{norm}.running_var"] = state[f"{norm}.running_var"].square() + 0.3
                 state[f"{norm}.num_batches_tracked"] = torch.tensor(int(rng.integers(10, 1000)))
             batch = int(rng.integers(rest + 1, rest + 6))
-            x = _normal(rng, whole * batch * int(rng.integers(2, 5)) + rest, sizes[0])
+            x = asking.normal(rng, whole * batch * int(rng.integers(2, 5)) + rest, sizes[0])
             return sizes, state, list(modes), x, batch
 
         return inputs
@@ -1073,7 +1047,7 @@ def probe(student: Student, rng: np.random.Generator) -> None:
         if not isinstance(seen, list) or not all(type(n) is int and 0 < n <= batch for n in seen) or not seen:
             raise Mismatch("the encoder was given more pictures at a time than `batch`")
         net, *_, x, batch = ask(0)
-        _unchanged(student, student.features, [net], [x], [batch])
+        asking.unchanged(student, student.features, x, batch, before=[net])
         ask(1)
         ask(int(rng.integers(2, 5)), (True,) * PARTS, False)
     with case("afterwards the encoder is as it was: its weights, statistics and the mode of each part", 1):
@@ -1093,14 +1067,14 @@ def probe(student: Student, rng: np.random.Generator) -> None:
             dim, bank = int(rng.integers(4, 9)), int(rng.integers(30, 60))
             names = torch.from_numpy(rng.choice(100, 4, replace=False))
             labels = names[torch.from_numpy(rng.integers(0, 4, bank))]
-            bank, z = _rows(rng, bank, dim, 0.5), _rows(rng, 80, dim, 0.5)
+            bank, z = asking.rows(rng, bank, dim, 0.5), asking.rows(rng, 80, dim, 0.5)
             return bank, labels, z[clear(bank, labels, z, k)][: int(rng.integers(12, 18))], k
 
         return inputs
 
     def clear(bank, labels, z, k):
         """For which rows neither the k-th neighbour nor the vote is a matter of rounding."""
-        sims, order = (_unit(z).double() @ _unit(bank).double().T).sort(dim=1, descending=True)
+        sims, order = (asking.unit(z).double() @ asking.unit(bank).double().T).sort(dim=1, descending=True)
         counts = (labels[order[:, :k]][:, :, None] == labels.unique()).sum(1).sort(dim=1, descending=True).values
         return ((sims[:, k - 1] - sims[:, k]) > 1e-4) & (counts[:, 0] > counts[:, 1])
 
@@ -1111,9 +1085,9 @@ def probe(student: Student, rng: np.random.Generator) -> None:
             int(rng.integers(4, 9)),
             [*rng.uniform(0.95, 0.99, 2), *rng.uniform(0.02, 0.1, 3), *rng.uniform(-0.9, -0.2, 4)],
         )
-        z, cosines = _unit(_normal(rng, 1, dim)), torch.tensor(sims).float()[:, None]
-        aside = _normal(rng, len(sims), dim)
-        aside = _unit(aside - aside @ z.T * z)
+        z, cosines = asking.unit(asking.normal(rng, 1, dim)), torch.tensor(sims).float()[:, None]
+        aside = asking.normal(rng, len(sims), dim)
+        aside = asking.unit(aside - aside @ z.T * z)
         few, many = (int(c) for c in rng.choice(100, 2, replace=False))
         bank = (cosines * z + (1 - cosines**2).sqrt() * aside) * torch.from_numpy(
             rng.uniform(0.5, 2, (len(sims), 1))
@@ -1124,10 +1098,12 @@ def probe(student: Student, rng: np.random.Generator) -> None:
         def by(similarity):
             return labels[similarity.topk(k, dim=1).indices].mode(dim=1).values
 
-        known = {"right": by(_unit(z) @ _unit(bank).T)}
-        known["not-unit-length"] = Either([by(z @ bank.T), by(-torch.cdist(z, bank)), by(-torch.cdist(_unit(z), bank))])
+        known = {"right": by(asking.unit(z) @ asking.unit(bank).T)}
+        known["not-unit-length"] = Either(
+            [by(z @ bank.T), by(-torch.cdist(z, bank)), by(-torch.cdist(asking.unit(z), bank))]
+        )
         if k > 1:
-            nearest = (_unit(z) @ _unit(bank).T).topk(k, dim=1)
+            nearest = (asking.unit(z) @ asking.unit(bank).T).topk(k, dim=1)
             of = labels.unique()
             votes = nearest.values.div(0.07).exp()[:, :, None] * (labels[nearest.indices][:, :, None] == of)
             known["nearest neighbour alone"] = labels[nearest.indices[:, 0]]
@@ -1139,7 +1115,7 @@ def probe(student: Student, rng: np.random.Generator) -> None:
             inputs, known = draw(rng, neighbours(k), votes)
             named = {"not-unit-length": known["not-unit-length"]}
             near(student.knn_predict(*inputs), known["right"], suspects=named, what="the classes")
-        _unchanged(student, student.knn_predict, [], inputs[:3], inputs[3:])
+        asking.unchanged(student, student.knn_predict, *inputs)
         (bank, labels, z, k), (few, many) = crowd(rng)
         what = "the class of a single row, which few near and many far of its neighbours have"
         near(student.knn_predict(bank, labels, z, k), torch.tensor([many]), suspects={}, what=what)

@@ -16,6 +16,7 @@ style shows the same emoji as row i of the other. Emoji are few and alike, so th
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import shutil
@@ -251,10 +252,8 @@ def _images(style: str, size: int) -> np.ndarray:
     """(all emoji, 3, size, size) uint8: from the cache, else drawn, and put there where it can be written."""
     if (images := _stored(style, size)) is None:
         images = _draw(style, size)
-        try:
+        with contextlib.suppress(OSError):  # a class's cache belongs to somebody else: it is drawn again next time
             _store(style, size, images)
-        except OSError:  # a class's cache belongs to somebody else: it is drawn again next time
-            pass
     return images
 
 
