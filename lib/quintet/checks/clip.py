@@ -1048,7 +1048,7 @@ def recall(student: Student, rng: np.random.Generator) -> None:
 def _by_position(student: Student, got: Any, similarity: Tensor, relevant: Tensor, k: int,
                  rng: np.random.Generator) -> bool:  # fmt: skip
     """Whether other hits come of the same question with its columns in another order."""
-    for _ in range(3):
+    for _ in range(12):
         order = torch.from_numpy(rng.permutation(similarity.shape[1]))
         again = student.hits(similarity[:, order].clone(), relevant[:, order].clone(), k)
         shapes = [tuple(x.shape) for x in (got, again) if isinstance(x, Tensor | np.ndarray)]
