@@ -171,7 +171,7 @@ def judged(lab, audited) -> dict[str, Found]:
 def test_the_referee_grades_the_bank_as_a_student_sees_it(lab, judged, tmp_path):
     local = self_checked(lab, bank.cases(lab), tmp_path)
     assert {name: f for name, f in local.items() if f != judged[name]} == {}
-    mistakes = {case.misconception for case in bank.cases(lab)}
+    mistakes = {(case.check, case.misconception) for case in bank.cases(lab)}
     assert len({tuple(f.values()) for f in judged.values()}) >= len(mistakes), "they were told apart"
     for case in bank.cases(lab):
         told = frozenset().union(*(named for _, named in local[case.name].values()))
