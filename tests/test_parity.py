@@ -166,14 +166,22 @@ def judged(lab, audited) -> dict[str, Found]:
     }
 
 
+def one_of_each(lab: str) -> list[bank.Case]:
+    """What is right or blank, and a wrong submission for each mistake: with a name, or without one, in each check."""
+    cases = bank.cases(lab)
+    wrong = {(case.check, case.misconception): case for case in cases if case.kind == "wrong"}
+    return [case for case in cases if case.kind != "wrong"] + list(wrong.values())
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_the_referee_grades_the_bank_as_a_student_sees_it(lab, judged, tmp_path):
-    local = self_checked(lab, bank.cases(lab), tmp_path)
+    chosen = one_of_each(lab)
+    local = self_checked(lab, chosen, tmp_path)
     assert {name: f for name, f in local.items() if f != judged[name]} == {}
-    mistakes = {(case.check, case.misconception) for case in bank.cases(lab)}
-    assert len({tuple(f.values()) for f in judged.values()}) >= len(mistakes), "they were told apart"
-    for case in bank.cases(lab):
+    mistakes = {(case.check, case.misconception) for case in chosen}
+    assert len({tuple(f.values()) for f in local.values()}) >= len(mistakes), "they were told apart"
+    for case in chosen:
         told = frozenset().union(*(named for _, named in local[case.name].values()))
         assert told == {case.misconception} - {None}
 
