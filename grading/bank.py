@@ -47,6 +47,14 @@ def cases(lab: str) -> list[Case]:
     return built_in + [_read(p) for kind in ("right", "wrong") for p in sorted((folder / kind).glob("*.py"))]
 
 
+def one_of_each(lab: str) -> list[Case]:
+    """What is right or blank, and one wrong submission for each mistake: with a name (the one that bears it), or
+    without, in each check."""
+    found = sorted(cases(lab), key=lambda case: case.name == case.misconception)
+    wrong = {(case.check, case.misconception): case for case in found if case.kind == "wrong"}
+    return [case for case in found if case.kind != "wrong"] + list(wrong.values())
+
+
 def _read(path: Path) -> Case:
     head, *parts = path.read_text(encoding="utf-8").split("\n# %% ")
     try:

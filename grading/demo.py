@@ -19,7 +19,7 @@ HOSTILE = (  # a few of the hostile bank, one of each kind
 
 
 def run(console: Console) -> bool:
-    """Hand in the bank's cases as students of one class, grade them, print the table; True if each got the grade that
+    """Hand in cases of the bank as students of one class, grade them, print the table; True if each got the grade that
     it must."""
     shutil.rmtree(FOLDER, ignore_errors=True)  # a demonstration's own folder, made anew each time
     course = Course(FOLDER)
@@ -29,7 +29,7 @@ def run(console: Console) -> bool:
         hostile.hand_in(case, course.submitted_folder, case.student, {})
     expected: dict[tuple[str, str], bank.Case | hostile.Case] = {(c.student, hostile.LAB): c for c in hostile_cases}
     for lab in labs():
-        for case in bank.cases(lab):
+        for case in bank.one_of_each(lab):
             student = _name(case)
             path = course.notebook(student, lab)
             path.parent.mkdir(parents=True, exist_ok=True)

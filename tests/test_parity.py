@@ -166,17 +166,10 @@ def judged(lab, audited) -> dict[str, Found]:
     }
 
 
-def one_of_each(lab: str) -> list[bank.Case]:
-    """What is right or blank, and a wrong submission for each mistake: with a name, or without one, in each check."""
-    cases = bank.cases(lab)
-    wrong = {(case.check, case.misconception): case for case in cases if case.kind == "wrong"}
-    return [case for case in cases if case.kind != "wrong"] + list(wrong.values())
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_the_referee_grades_the_bank_as_a_student_sees_it(lab, judged, tmp_path):
-    chosen = one_of_each(lab)
+    chosen = bank.one_of_each(lab)
     local = self_checked(lab, chosen, tmp_path)
     assert {name: f for name, f in local.items() if f != judged[name]} == {}
     mistakes = {(case.check, case.misconception) for case in chosen}
