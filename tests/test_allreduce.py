@@ -412,12 +412,13 @@ def test_results_come_back_by_rank_and_no_process_stays():
         (rank_1_dies, ["raised ", "ended with code 7"]),
     ],
 )
-def test_a_launch_that_fails_says_what_became_of_each_rank(function, said):
+def test_a_launch_that_fails_says_what_became_of_each_rank(function, said, monkeypatch, tmp_path):
+    monkeypatch.setenv("STARTED_BY", str(tmp_path))  # to know its processes by: another test may launch some meanwhile
     with pytest.raises(LaunchError) as caught:
         launch(function, 2, seconds=20)
     assert all(part in text for part, text in zip(said, caught.value.ranks, strict=True)), str(caught.value)
     assert ("time was up" in str(caught.value)) == (function is rank_0_waits)
-    left = [p for p in psutil.process_iter(["cmdline"]) if "quintet.launch" in (p.info["cmdline"] or [])]
+    left = [p for p in psutil.process_iter(["environ"]) if (p.info["environ"] or {}).get("STARTED_BY") == str(tmp_path)]
     assert left == []
 
 
