@@ -41,7 +41,32 @@ Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Defects drawn on sound cells: their masks are exact
+# Drawn cells, and defects drawn on sound ones: their masks are exact
+
+
+def cell(side: int, rng: np.random.Generator, kind: str = "poly") -> Picture:
+    """A sound solar cell, drawn and not photographed: (side, side), busbars from left to right.
+
+    kind: "mono", even and with corners cut off, or "poly", cloudy. A stand-in to look at where photographs may not be
+    shown; what a network makes of it says nothing about real cells. Raises ValueError for another kind.
+    """
+    if kind not in ("mono", "poly"):
+        raise ValueError(f"kind is {kind!r}, expected 'mono' or 'poly'")
+    y, x = np.mgrid[:side, :side] / (side - 1)
+    clouds = 0.0
+    for size, strength in ((side / 6, 9.0), (side / 24, 7.0)) if kind == "poly" else ((side / 2, 6.0),):
+        noise = cv2.GaussianBlur(rng.standard_normal((side, side)), (0, 0), size)
+        clouds = clouds + strength * noise / noise.std()
+    light = rng.uniform(130, 190) + clouds + rng.normal(0, 2.5, (side, side))
+    bars = rng.integers(2, 4)
+    to_bar = abs(y[..., None] - (np.arange(bars) + 0.5) / bars).min(-1)  # in sides, to the nearest busbar
+    light *= np.where(to_bar < 0.012, 0.4, 1 - 0.1 * to_bar * bars)
+    edge = np.minimum(np.minimum(x, 1 - x), np.minimum(y, 1 - y))
+    light *= np.where(edge < 0.02, 0.5, 1)
+    if kind == "mono":
+        light *= np.where(np.minimum(x, 1 - x) + np.minimum(y, 1 - y) < 0.14, 0.45, 1)
+    return light.clip(0, 255).round().astype(np.uint8)
+
 
 KINDS = ("scratch", "crack", "spot")  # kind k has the label k + 1 in a mask
 
@@ -399,6 +424,8 @@ def auc(score: Floats, defective: Bools) -> float:
     """The chance that a defective cell scores above a sound one, a tie counting one half: the area under the ROC."""
     score, defective = np.asarray(score), np.asarray(defective)
     p, n = defective.sum(), (~defective).sum()
+    if not p or not n:
+        raise ValueError(f"expected defective and sound cells, received {p} and {n}: one alone has no order")
     return float((stats.rankdata(score)[defective].sum() - p * (p + 1) / 2) / (p * n))
 
 
