@@ -1,0 +1,15 @@
+# /// case
+# check = "defects/split"
+# about = "a tenth of the blocks for validation and test"
+# ///
+
+# %% split
+def split(n, block, gap, seed):
+    blocks = math.ceil(n / block)
+    order = np.random.default_rng(seed).permutation(blocks)
+    owner = np.zeros(blocks, dtype=int)
+    owner[order[: blocks // 10]] = 1
+    owner[order[blocks // 10 : 2 * (blocks // 10)]] = 2
+    cell = np.arange(n)
+    own, before = owner[cell // block], owner[np.maximum(cell - gap, 0) // block]
+    return tuple(torch.from_numpy(cell[(own == k) & (before == k)]) for k in range(3))
