@@ -255,7 +255,9 @@ def apart(parts: Split, gap: int) -> Split:
 
 
 def _distance(cells: Ints, others: Ints) -> Ints:
-    """From each cell to the nearest of the others, in places of the file; others are ascending and not empty."""
+    """From each cell to the nearest of the others, in places of the file; others are ascending."""
+    if len(others) == 0:
+        return np.full(len(cells), np.iinfo(np.int64).max)
     at = np.searchsorted(others, cells)
     behind, ahead = others[np.maximum(at - 1, 0)], others[np.minimum(at, len(others) - 1)]
     return np.minimum(abs(cells - behind), abs(ahead - cells))

@@ -60,11 +60,11 @@ def fetch(say: Callable[[str], None] = print) -> bool:
     """Put a copy of 128 x 128 pixels into the cache unless it is there; True if that took doing."""
     if present():
         return False
-    source = importlib.util.find_spec("elpv_dataset")
-    if source is None or not source.submodule_search_locations:
+    source = _package()
+    if source is None:
         raise DataMissing(f"ELPV's package `elpv-dataset` is not installed: {REMEDY}.")
     say(f"ELPV: making smaller copies of {CELLS:,} solar cells. {LICENCE}")
-    images, probability, kind = _shrunk(Path(source.submodule_search_locations[0]) / "data")
+    images, probability, kind = _shrunk(source)
     try:
         with atomic(_file()) as part, part.open("wb") as stream:
             np.savez(stream, images=images, probability=probability, kind=kind)
@@ -74,6 +74,12 @@ def fetch(say: Callable[[str], None] = print) -> bool:
             "QUINTET_CACHE to a folder that can be written, then run `make data`."
         ) from error
     return True
+
+
+def _package() -> Path | None:
+    """Where the installed package keeps its pictures; found without importing it."""
+    found = importlib.util.find_spec("elpv_dataset")
+    return Path(found.submodule_search_locations[0]) / "data" if found and found.submodule_search_locations else None
 
 
 def _file() -> Path:
@@ -101,7 +107,10 @@ def _stored() -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
 def _shrunk(source: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     from PIL import Image
 
-    rows = [line.split() for line in (source / "labels.csv").read_text().splitlines()]
+    try:
+        rows = [line.split() for line in (source / "labels.csv").read_text().splitlines()]
+    except OSError as error:
+        raise DataMissing(f"ELPV's package holds no labels ({error.strerror}): {REMEDY}.") from error
     images = np.empty((len(rows), SIDE, SIDE), np.uint8)
     for image, (path, _, _) in zip(images, rows, strict=True):
         with Image.open(source / path) as picture:
