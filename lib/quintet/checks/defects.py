@@ -568,6 +568,7 @@ def split(student: Student, rng: np.random.Generator) -> None:
         n, block, gap = make(gap=3, whole=True)
         ask(n + 1, block, gap, some_seeds(2))
         ask(9 * block, block, gap, some_seeds(2))
+        ask(int(rng.integers(20, 40)), 1, 0, some_seeds(6))  # each cell a block of its own
     with case("dealt at random, by the seed", 1):
         n, block, gap = make()
         seeds = some_seeds(100)
@@ -761,7 +762,9 @@ def threshold(student: Student, rng: np.random.Generator) -> None:
             "of sound cells": _given["threshold"](score, ~defective, required, confidence),
         }
         place = order.index(known["right"])
-        return known | {"next": Either([order[place - 1], order[place + 1], mid[place - 1], mid[place]])}
+        beside = [order[place - 1], order[place + 1], mid[place - 1], mid[place]]
+        beside += [caught[caught > known["right"]].min().item(), caught[caught < known["right"]].max().item()]
+        return known | {"next": Either(beside)}
 
     def ask(**how) -> tuple:
         inputs, known = draw(rng, cells(**how), thresholds)
@@ -784,6 +787,11 @@ def threshold(student: Student, rng: np.random.Generator) -> None:
             near(student.threshold(score, defective, least - 1e-6, confidence), lowest, what="the threshold")
             near(student.threshold(score, defective, least + 1e-6, confidence), None,
                  what="the threshold where no recall can prove enough")  # fmt: skip
+            enough, score = _bound(1, n, confidence) / 2, cells()(rng)[0][: len(score)]  # without ties
+            n = min(len(score), len(defective))
+            score, defective = score[:n], defective[:n]
+            highest = score[defective].max().item()
+            near(student.threshold(score, defective, enough, confidence), highest, what="the threshold for a single hit")
 
 
 # ---- 6 what the test says
@@ -815,7 +823,9 @@ def report(student: Student, rng: np.random.Generator) -> None:
     with case("the threshold from validation, the rates on the test", 2):
 
         def make(rng):
-            return sample(rng), sample(rng, apart=2.0), float(rng.uniform(0.7, 0.85)), float(rng.choice([0.9, 0.95]))
+            (a, of_a), (b, of_b) = sample(rng), sample(rng, apart=2.0)
+            a, b = (10 * a).round() / 10, (10 * b).round() / 10  # some scores of the test are the threshold
+            return (a, of_a), (b, of_b), float(rng.uniform(0.7, 0.85)), float(rng.choice([0.9, 0.95]))
 
         def answers(validation, test, required, confidence):
             both = [torch.cat(x) for x in zip(validation, test, strict=True)]
@@ -829,6 +839,7 @@ def report(student: Student, rng: np.random.Generator) -> None:
                 "chosen-on-test": Either([_rates(peeked, *test), _rates(pooled, *test)]),
                 "share-of-alarms": (*right[:2], 1 - test[1][alarm].double().mean().item()),
                 "on validation": _rates(t, *validation),
+                "above only": (t, *_rates(t + 0.02, *test)[1:]),
                 "accuracy": (right[0], (alarm == test[1]).double().mean().item(), right[2]),
             }
 
@@ -952,6 +963,9 @@ def interval(student: Student, rng: np.random.Generator) -> None:
             near(student.resampled(*inputs), right, suspects=known, what="the recalls", **within)
         asking.unchanged(student, student.resampled, *inputs)
         inputs = make(empty=True)(rng)
+        alarm, defective, block, drawn = inputs
+        spare = torch.full((len(drawn), 1), int(block.max()) + 1)
+        inputs = alarm, defective, block, torch.cat([drawn, spare], 1)  # and a last block without any cell
         near(student.resampled(*inputs), _resampled(*inputs), what="the recalls, NaN where nothing is defective", **within)
     with case("the middle part of the values, NaN left out", 1):
 

@@ -102,7 +102,7 @@ def resampled(alarm, defective, block, drawn):
     for a, d, b in zip(alarm.tolist(), defective.tolist(), block.tolist()):
         hits[b] = hits.get(b, 0) + (a and d)
         bad[b] = bad.get(b, 0) + d
-    sums = [(sum(hits[b] for b in row), sum(bad[b] for b in row)) for row in drawn.tolist()]
+    sums = [(sum(hits.get(b, 0) for b in row), sum(bad.get(b, 0) for b in row)) for row in drawn.tolist()]
     return torch.tensor([h / n if n else math.nan for h, n in sums])
 
 # %% interval
