@@ -92,8 +92,8 @@ MISCONCEPTIONS = {
     ),
     "same-draw-each-time": Misconception(
         "every call draws the same random numbers",
-        "A pipeline that is built anew for each picture starts its seed anew: all pictures are flipped, or none. Build "
-        "it once and call it often.",
+        "Whoever builds a pipeline anew for each picture starts its seed anew: all are changed alike. Build it once and "
+        "call it often.",
         PIPELINE,
     ),
     "neighbours-in-different-splits": Misconception(
@@ -272,6 +272,8 @@ def transforms(student: Student, rng: np.random.Generator) -> None:
             if still.mean() > 1 / 6:
                 name = "probability-left-at-default" if (still.mean(1) < 1).all() else None
                 _fail("some pictures come out as they went in", name)
+            if (every == every[:, :1]).all():
+                _fail("every call moves the pixels alike", "same-draw-each-time")
             for d in moved:
                 _within(math.sqrt((d**2).mean()), spread, 0.15 * spread, what)
             lag = 4  # pixels: so much of it is common to two places that far apart
