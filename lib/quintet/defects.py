@@ -163,7 +163,7 @@ def resize(side: int) -> A.Resize:
     """To side × side: pictures by area, so that a thin line grows paler and does not vanish; masks to the nearest.
 
     OpenCV's INTER_NEAREST, albumentations' default for masks, takes the pixel at the corner of the area instead of the
-    middle, and moves a mask by up to half a new pixel against its picture; INTER_NEAREST_EXACT does not.
+    middle, and moves a mask by up to half a new pixel against its picture; INTER_NEAREST_EXACT by half an old one.
     """
     return A.Resize(side, side, interpolation=cv2.INTER_AREA, mask_interpolation=cv2.INTER_NEAREST_EXACT)
 
