@@ -3,9 +3,11 @@
 import math
 import os
 import random
+from pathlib import Path
 
 import albumentations as A
 import cv2
+import nbformat
 import numpy as np
 import pytest
 import skimage.data
@@ -379,3 +381,14 @@ def test_a_seeded_pipeline_does_not_touch_the_global_generators() -> None:
     before = random.getstate(), np.random.get_state()[1].tolist()
     d.augmented(d.cell(48, rng())[None], d.recommended(32), 1)
     assert (random.getstate(), np.random.get_state()[1].tolist()) == before
+
+
+def test_the_stored_lecture_shows_no_photograph() -> None:
+    """ELPV's licence: its pictures appear only where a reader asks for them, and one place alone draws them."""
+    lectures = Path(__file__).parents[1] / "lectures"
+    cells = nbformat.read(lectures / "3_applications" / "3_1_defects.ipynb", as_version=4).cells
+    code = [c for c in cells if c.cell_type == "code"]
+    assert "PHOTOGRAPHS = False" in next(c.source for c in code if "parameters" in c.metadata.get("tags", []))
+    shows = [c for c in code if "picture_of(ax, images[" in c.source]
+    assert len(shows) == 1 and "if PHOTOGRAPHS:" in shows[0].source
+    assert not any("<img" in str(o) for o in shows[0].outputs)

@@ -1,6 +1,6 @@
 """The study behind lecture 3.1: what splits and augmentation do to a classifier of real solar cells.
 
-    python lectures/3_applications/3_1_defects_study.py          # everything, some ten minutes of one idle core
+    python lectures/3_applications/3_1_defects_study.py          # everything, a quarter of an hour of a busy core
     python lectures/3_applications/3_1_defects_study.py leak     # one part; the others keep their result and date
 
 Writes 3_1_defects_study.json beside this file, and notes each run in a file of the part as soon as it is there: called
