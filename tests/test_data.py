@@ -16,12 +16,13 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torchvision.datasets import FashionMNIST
 
 from quintet import data
-from quintet.data import DataMissing, __main__, atomic
+from quintet.data import DataMissing, __main__, atomic, elpv
 from quintet.data import emoji_captions as ec
 from quintet.data import fashion_mnist as fm
 
@@ -302,6 +303,74 @@ def test_the_command_ends_with_2_and_one_sentence_when_data_are_not_to_be_had(ca
     assert __main__.main([]) == 2
     error = capsys.readouterr().err
     assert "make data" in error and error.count("\n") == 1
+
+
+# ----------------------------------------------------------------------------------------------------- the solar cells
+
+cells = pytest.mark.skipif(not elpv.present(), reason="needs ELPV's solar cells in the cache: `make data`")
+
+
+@pytest.fixture
+def six(cache, monkeypatch, tmp_path):
+    """An empty cache, and a package of six cells of 300 × 300 pixels."""
+    from PIL import Image
+
+    source = tmp_path / "package"
+    (source / "images").mkdir(parents=True)
+    drawn = np.random.default_rng(0).integers(0, 256, (6, 300, 300), dtype=np.uint8)
+    lines = []
+    for i, image in enumerate(drawn):
+        Image.fromarray(image).save(source / f"images/cell{i}.png")
+        lines.append(f"images/cell{i}.png  {('0.0', '0.3333333333333333', '0.6666666666666666', '1.0')[i % 4]}  mono")
+    (source / "labels.csv").write_text("\n".join(lines) + "\n")
+    monkeypatch.setattr(elpv, "CELLS", 6)
+    monkeypatch.setattr(elpv, "_package", lambda: source)
+    return drawn
+
+
+def test_fetching_the_cells_makes_smaller_copies_once_and_says_the_licence(six):
+    said = []
+    assert not elpv.present() and elpv.fetch(said.append) and elpv.present() and not elpv.fetch(said.append)
+    assert len(said) == 1 and "CC BY-NC-SA 4.0" in said[0] and "commercial" in said[0]
+    images, probability = elpv.load()
+    assert images.shape == (6, elpv.SIDE, elpv.SIDE) and images.dtype == np.uint8
+    assert probability.tolist() == [0, 1 / 3, 2 / 3, 1, 0, 1 / 3] and elpv.kinds().tolist() == ["mono"] * 6
+    assert abs(images.mean((1, 2)) - six.mean((1, 2))).max() < 0.5, "the mean over an area keeps the light"
+    images[:] = 0
+    assert elpv.load()[0].any(), "the arrays are the caller's own"
+
+
+def test_cells_that_are_cut_off_count_as_absent_and_are_made_anew(six):
+    elpv.fetch(silent)
+    file = elpv.folder() / f"cells-{elpv.SIDE}.npz"
+    whole = file.read_bytes()
+    for broken in (b"", b"PK", whole[: len(whole) // 2], whole[:2000] + bytes([whole[2000] ^ 1]) + whole[2001:]):
+        file.write_bytes(broken)
+        assert not elpv.present()
+        with pytest.raises(DataMissing, match="not whole.*make data"):
+            elpv.load()
+    assert elpv.fetch(silent) and elpv.present()
+
+
+def test_cells_that_cannot_be_had_are_one_sentence(six, monkeypatch, capsys):
+    monkeypatch.setattr(__main__, "names", lambda: ["elpv"])
+    (elpv._package() / "labels.csv").unlink()
+    assert __main__.main([]) == 2 and "holds no labels" in capsys.readouterr().err
+    monkeypatch.setattr(elpv, "_package", lambda: None)
+    assert __main__.main([]) == 2
+    error = capsys.readouterr().err
+    assert "elpv-dataset" in error and "make setup" in error and error.count("\n") == 1
+    assert not elpv.present()
+
+
+@cells
+def test_the_cells_are_those_that_the_papers_count():
+    images, probability = elpv.load()
+    kind = elpv.kinds()
+    assert images.shape == (2624, 128, 128) and len(kind) == 2624
+    counts = dict(zip(*np.unique(probability, return_counts=True), strict=True))
+    assert counts == {0: 1508, 1 / 3: 295, 2 / 3: 106, 1: 715}
+    assert (kind == "mono").sum() == 1074 and (kind == "poly").sum() == 1550
 
 
 # ---------------------------------------------------------------------------------------------------------- the emoji

@@ -191,6 +191,10 @@ def spoilt(answer):
             with torch.no_grad():
                 for weight in answer.parameters():
                     weight.copy_(spoilt(weight))
+        case np.ndarray():
+            return spoilt(torch.from_numpy(answer.copy())).numpy()
+        case _ if callable(answer):  # what it answers, such as a transform
+            return lambda *args, **kwargs: spoilt(answer(*args, **kwargs))
     return answer
 
 

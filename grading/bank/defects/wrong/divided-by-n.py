@@ -1,0 +1,11 @@
+# /// case
+# check = "defects/ablation"
+# about = "the spread divided by n, not by its root"
+# ///
+
+# %% paired
+def paired(run, seeds, confidence):
+    differences = np.array([run(True, seed) - run(False, seed) for seed in seeds])
+    n, mean = len(differences), differences.mean()
+    half = stats.t.ppf((1 + confidence) / 2, n - 1) * differences.std(ddof=1) / n
+    return mean, mean - half, mean + half

@@ -1,0 +1,14 @@
+# /// case
+# check = "defects/pipeline"
+# misconception = "mask-interpolated"
+# about = "masks are interpolated when they are resized"
+# ///
+
+# %% pipeline
+def pipeline(train, size, p_flip, p_one, choices, seed):
+    resize = A.Resize(size, size, interpolation=cv2.INTER_AREA, mask_interpolation=cv2.INTER_LINEAR)
+    if not train:
+        return A.Compose([resize])
+    t = A.Compose([resize, A.HorizontalFlip(p=p_flip), A.VerticalFlip(p=p_flip), A.OneOf(choices, p=p_one)])
+    t.set_random_state(np.random.default_rng(seed), random.Random(seed))
+    return t

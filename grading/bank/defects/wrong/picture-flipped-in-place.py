@@ -1,0 +1,25 @@
+# /// case
+# check = "defects/pipeline"
+# about = "writes into the picture that it is given"
+# ///
+
+# %% pipeline
+def right(train, size, p_flip, p_one, choices, seed):
+    resize = A.Resize(size, size, interpolation=cv2.INTER_AREA)
+    if not train:
+        return A.Compose([resize])
+    t = A.Compose([resize, A.HorizontalFlip(p=p_flip), A.VerticalFlip(p=p_flip), A.OneOf(choices, p=p_one)])
+    t.set_random_state(np.random.default_rng(seed), random.Random(seed))
+    return t
+
+
+def pipeline(train, size, p_flip, p_one, choices, seed):
+    t = right(train, size, p_flip, p_one, choices, seed)
+
+    def inner(image, mask):
+        out = t(image=image, mask=mask)
+        if out["image"].shape == image.shape:
+            image[:] = out["image"]
+        return out
+
+    return inner

@@ -1,0 +1,18 @@
+# /// case
+# check = "defects/pipeline"
+# misconception = "same-draw-each-time"
+# about = "seeds anew at each call"
+# ///
+
+# %% pipeline
+def pipeline(train, size, p_flip, p_one, choices, seed):
+    resize = A.Resize(size, size, interpolation=cv2.INTER_AREA)
+    if not train:
+        return A.Compose([resize])
+    t = A.Compose([resize, A.HorizontalFlip(p=p_flip), A.VerticalFlip(p=p_flip), A.OneOf(choices, p=p_one)])
+
+    def anew(image, mask):
+        t.set_random_state(np.random.default_rng(seed), random.Random(seed))
+        return t(image=image, mask=mask)
+
+    return anew

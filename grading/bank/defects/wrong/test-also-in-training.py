@@ -1,0 +1,16 @@
+# /// case
+# check = "defects/split"
+# about = "training has all cells"
+# ///
+
+# %% split
+def split(n, block, gap, seed):
+    blocks = math.ceil(n / block)
+    order = np.random.default_rng(seed).permutation(blocks)
+    owner = np.zeros(blocks, dtype=int)
+    owner[order[: blocks // 5]] = 1
+    owner[order[blocks // 5 : 2 * (blocks // 5)]] = 2
+    cell = np.arange(n)
+    own, before = owner[cell // block], owner[np.maximum(cell - gap, 0) // block]
+    parts = [torch.from_numpy(cell[(own == k) & (before == k)]) for k in range(3)]
+    return torch.arange(n), parts[1], parts[2]

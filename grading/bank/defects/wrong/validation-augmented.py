@@ -1,0 +1,12 @@
+# /// case
+# check = "defects/pipeline"
+# misconception = "validation-augmented"
+# about = "no difference between training and validation"
+# ///
+
+# %% pipeline
+def pipeline(train, size, p_flip, p_one, choices, seed):
+    resize = A.Resize(size, size, interpolation=cv2.INTER_AREA)
+    t = A.Compose([resize, A.HorizontalFlip(p=p_flip), A.VerticalFlip(p=p_flip), A.OneOf(choices, p=p_one)])
+    t.set_random_state(np.random.default_rng(seed), random.Random(seed))
+    return t
