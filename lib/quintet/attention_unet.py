@@ -30,7 +30,7 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor, nn
 
-from quintet.data.lidc import Finding
+from quintet.data.lidc import Case, Finding
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Geometry and intensity
@@ -96,6 +96,9 @@ def _block(c_in: int, c_out: int, stride: int | Sequence[int] = 1) -> nn.Sequent
     return nn.Sequential(conv, nn.BatchNorm3d(c_out), nn.ReLU(inplace=True))
 
 
+PRIOR = 0.02  # what an untrained network gives every voxel, as nearly all are lung; 0.01 in [L17]
+
+
 class AttentionUnet3d(nn.Module):
     """A 3-D U-Net whose skips pass gates: (N, in_channels, D, H, W) to logits (N, out_channels, D, H, W).
 
@@ -133,6 +136,7 @@ class AttentionUnet3d(nn.Module):
         self.up = nn.ModuleList(nn.ConvTranspose3d(b, a, kernel_size=s, stride=s) for a, b, s in levels)
         self.merge = nn.ModuleList(_block(2 * a, a) for a, _, _ in levels)
         self.head = nn.Conv3d(channels[0], out_channels, kernel_size=1)
+        nn.init.constant_(self.head.bias, -math.log((1 - PRIOR) / PRIOR))
 
     def forward(self, x: Tensor, maps: bool = False) -> Tensor | tuple[Tensor, list[Tensor]]:
         skips = []
@@ -208,14 +212,40 @@ def dice_score(a: Tensor, b: Tensor) -> float:
     return 2 * int((a & b).sum()) / size if size else 1.0
 
 
-def train_step(model: nn.Module, optimizer: torch.optim.Optimizer, volumes: Tensor, masks: Tensor) -> Tensor:
-    """One step on pooled Dice plus focal loss, the loss before it. volumes, masks: (N, 1, D, H, W).
+def patches(cases: Sequence[Case], size: Sequence[int], count: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Random patches of cases, windowed, and their masks of relevant nodules: each float32 (count, 1, *size).
 
-    Dice looks at the shape and is blind to how many voxels are lung; focal loss has a gradient in every voxel.
+    Every second one is near a finding, relevant or not, so that its middle is at most a quarter of the size away; the
+    others are anywhere. Drawn anywhere alone, nearly all would be empty. Raises ValueError where a case is smaller.
+    """
+    volumes, masks = [], []
+    for k in range(count):
+        case = cases[rng.integers(len(cases))]
+        room = np.subtract(case.hu.shape, size)
+        if room.min() < 0:
+            raise ValueError(f"expected patches of at most {case.hu.shape} voxels, received {tuple(size)}")
+        corner = rng.integers(0, room + 1)
+        if k % 2 == 0 and case.findings:
+            quarter = np.asarray(size) // 4
+            middle = to_index(case.findings[rng.integers(len(case.findings))].centre, case.spacing)
+            corner = np.clip(middle + rng.integers(-quarter, quarter + 1) - np.asarray(size) // 2, 0, room)
+        box = tuple(slice(a, a + n) for a, n in zip(corner, size, strict=True))
+        volumes.append(window(torch.from_numpy(case.hu[box])))
+        masks.append(torch.from_numpy(case.target[box]).float())
+    return torch.stack(volumes)[:, None], torch.stack(masks)[:, None]
+
+
+FOCAL = 10.0  # weight of the focal loss: as a mean over all voxels it is small beside Dice
+
+
+def train_step(model: nn.Module, optimizer: torch.optim.Optimizer, volumes: Tensor, masks: Tensor) -> Tensor:
+    """One step on pooled Dice plus FOCAL times the focal loss; returns the loss before it. Both (N, 1, D, H, W).
+
+    Dice looks at overlap and hardly at a voxel far from every nodule; focal loss has a gradient in each voxel.
     """
     optimizer.zero_grad(set_to_none=True)
     logits = model(volumes)
-    loss = dice_loss(logits, masks, pooled=True) + focal_loss(logits, masks)
+    loss = dice_loss(logits, masks, pooled=True) + FOCAL * focal_loss(logits, masks)
     loss.backward()
     optimizer.step()
     return loss.detach()

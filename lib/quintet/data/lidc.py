@@ -307,7 +307,7 @@ class Case:
     findings: tuple[Finding, ...]
     patient: str
 
-    @property
+    @cached_property
     def target(self) -> np.ndarray:
         """Voxels of the relevant nodules, bool."""
         return np.isin(self.labels, [k for k, f in enumerate(self.findings, 1) if f.relevant])
