@@ -3,8 +3,8 @@
     python lectures/3_applications/3_2_attention_unet_study.py            # everything, a quarter of an hour
     python lectures/3_applications/3_2_attention_unet_study.py seconds    # one part; the others keep result and date
 
-Writes 3_2_attention_unet_study.json beside this file; the part `gates` notes each run as soon as it is there and goes on
-where it was cut off. Shapes, sizes and ratings are those of LIDC's readers; intensities are ours, so no number of
+Writes 3_2_attention_unet_study.json beside this file; the part `gates` notes each run as soon as it is there and goes
+on where it was cut off. Shapes, sizes and ratings are those of LIDC's readers; intensities are ours, so no number of
 `gates` says what gates do for people's scans.
 
     border     how much volume is added where the outline's own pixels are filled, by size, over all readings of LIDC
@@ -157,7 +157,7 @@ def seconds() -> Row:
             for _ in range(repeats):
                 began = time.process_time()
                 au.sliding_window(volume, WINDOW, lambda x, model=model: model(x).sigmoid(), OVERLAP)
-                took.append(time.process_time() - began)  # of one thread: the neighbours on a shared machine do not count
+                took.append(time.process_time() - began)  # neighbours on a shared machine do not count
             found[f"{name} {'on' if gated else 'off'}"] = {
                 "shape": shape, "median": round(float(np.median(took)), 3),
                 "quartiles": np.percentile(took, (25, 75)).round(3).tolist(), "repeats": repeats,

@@ -197,7 +197,7 @@ def focal_loss(logits: Tensor, target: Tensor, gamma: float = 2.0, alpha: float 
         raise ValueError(f"expected one shape, received logits {tuple(logits.shape)} and target {tuple(target.shape)}")
     logits, target = logits.float(), target.float()
     toward = logits * (2 * target - 1)  # the logit of what is there
-    loss = -F.logsigmoid(toward) * torch.sigmoid(-toward) ** gamma
+    loss = -F.logsigmoid(toward) * torch.exp(gamma * F.logsigmoid(-toward))  # 0**γ would have no gradient for γ < 1
     if alpha is not None:
         loss = loss * (alpha * target + (1 - alpha) * (1 - target))
     return loss.mean()
