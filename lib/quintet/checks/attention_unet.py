@@ -379,8 +379,7 @@ def split(student: Student, rng: np.random.Generator) -> None:
     names = [f"P{n:04d}" for n in rng.choice(10**4, count, replace=False)]
     while True:
         tested = int(rng.integers(4, 9))
-        off = float(rng.uniform(0.15, 0.35) * rng.choice([-1, 1]))
-        share = (tested + off) / count
+        share, more = ((tested + sign * float(rng.uniform(0.15, 0.35))) / count for sign in rng.permutation([-1, 1]))
         patients = [p for p in names for _ in range(int(rng.integers(1, 5)))]
         if round(share * len(patients)) != tested:
             break
@@ -412,6 +411,8 @@ def split(student: Student, rng: np.random.Generator) -> None:
                 raise Mismatch("a patient has scans in train and in test", "split-by-scan")
             near(len({patients[i] for i in test}), tested, what="the number of patients in test")
             drawn.append(sorted(test))
+        _, test = ask(seeds[0], more)  # of the two shares, one is rounded up and one down
+        near(len({patients[i] for i in test}), tested, what="the number of patients in test")
         again = sorted(ask(seeds[1])[1])
         if again != drawn[1]:
             raise Mismatch("the same seed should give the same split again")
@@ -847,8 +848,8 @@ def _scene(rng: np.random.Generator) -> tuple[list[tuple], list[tuple]]:
     scores = iter((rng.permutation(np.arange(2, 62)) / 64).tolist())
     findings, found = [], []
 
-    def near_to(centre, diameter, low, high):
-        direction = rng.standard_normal(3)
+    def near_to(centre, diameter, low, high, direction=None):
+        direction = rng.standard_normal(3) if direction is None else np.array(direction)
         direction *= rng.uniform(low, high) * diameter / 2 / np.linalg.norm(direction)
         found.append((tuple(map(float, np.add(centre, direction))), next(scores)))
 
@@ -868,6 +869,9 @@ def _scene(rng: np.random.Generator) -> tuple[list[tuple], list[tuple]]:
     both = [(place, diameter, True), (tuple(np.add(place, 1.0).tolist()), diameter, False)]
     near_to(place, 2.0, 0.1, 0.9)
     findings += both if rng.random() < 0.5 else both[::-1]
+    # Outside of the ball, but not of its box; and outside along the slices alone.
+    for (place, diameter, _), direction in zip(findings[:2], ((1.0, -1.0, 1.0), (1.0, 0.1, 0.1)), strict=True):
+        near_to(place, diameter, 1.1, 1.4, direction)
     for place in places[8:10]:
         found.append((place, next(scores)))
     edge, diameter = places[10], 2.0 * int(rng.integers(3, 11))
@@ -962,6 +966,7 @@ def nodules(student: Student, rng: np.random.Generator) -> None:
                 "right": _sensitivity(hits, false, scans, rate),
                 "missed-left-out": _sensitivity(detected, false, scans, rate),
                 "false-in-total": _sensitivity(hits, false, 1, rate),
+                "constants": Either([0.0, 0.5, 1.0]),  # have no name, and must not look like one that has
             }
             if ties:
                 known |= {how: _sensitivity(hits, false, scans, rate, how) for how in ("ties apart", "interpolated")}
