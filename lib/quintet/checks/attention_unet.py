@@ -83,8 +83,8 @@ MISCONCEPTIONS = {
     ),
     "overlap-summed": Misconception(
         "overlapping windows were added and not divided by their weights",
-        "A voxel that eight windows see gets about eight times its value, and the windows' grid shows as seams. Divide by "
-        "the sum of the weights at each voxel.",
+        "A voxel that eight windows see gets about eight times its value, and the windows' grid shows as seams. Divide "
+        "by the sum of the weights at each voxel.",
         WINDOWS,
     ),
     "weights-ignored": Misconception(
@@ -792,7 +792,8 @@ def _found(p: np.ndarray, threshold: float, spacing: Sequence[float], how: str =
     found = []
     for part in parts:
         values = p[tuple(part.T)]
-        middle = {"box": (part.min(0) + part.max(0)) / 2, "weighted": np.average(part, 0, values)}.get(how, part.mean(0))
+        middles = {"box": (part.min(0) + part.max(0)) / 2, "weighted": np.average(part, 0, values)}
+        middle = middles.get(how, part.mean(0))
         score = {"mean": values.mean(), "sum": values.sum(), "size": len(part)}.get(how, values.max())
         match how:
             case "in voxels":
