@@ -1,5 +1,5 @@
-"""What lab 3.2 asks: Hounsfield units and voxels, outlines as masks, a split by patient, the additive gate, Dice where a
-mask is empty, a sliding window without seams, and nodules found, matched and counted.
+"""What lab 3.2 asks: Hounsfield units and voxels, outlines as masks, a split by patient, the additive gate, Dice where
+a mask is empty, a sliding window without seams, and nodules found, matched and counted.
 
 Volumes are tiny, with three different sizes and three different spacings, so that no axis can be taken for another.
 """
@@ -42,8 +42,8 @@ MISCONCEPTIONS = {
     ),
     "xyz-for-zyx": Misconception(
         "x, y, z and z, y, x were mixed up",
-        "Files and outlines give x (column) first; arrays are indexed by slice, row, column. Turn it round in one place, "
-        "spacing and origin included, and nowhere else.",
+        "Files and outlines give x (column) first; arrays are indexed by slice, row, column. Turn it round in one "
+        "place, spacing and origin included, and nowhere else.",
         GEOMETRY,
     ),
     "border-filled": Misconception(
