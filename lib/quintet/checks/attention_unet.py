@@ -21,12 +21,13 @@ from quintet.data import lidc
 from quintet.student import Student, StudentError
 
 LECTURE = "lecture 3.2 attention_unet, section "
-GEOMETRY = LECTURE + "1 Voxels, millimetres, Hounsfield units"
-OUTLINES = LECTURE + "2 From outlines to voxels"
-GATE = LECTURE + "3 The attention gate"
-LOSSES = LECTURE + "4 Losses for small things"
-WINDOWS = LECTURE + "5 Sliding windows"
-NODULES = LECTURE + "6 From voxels to nodules"
+GEOMETRY = LECTURE + "1 Voxels and millimetres"
+OUTLINES = LECTURE + "2 From an outline to voxels"
+PATIENTS = LECTURE + "3 Four readers, one patient"
+GATE = LECTURE + "5 The gate"
+LOSSES = LECTURE + "6 Losses for almost nothing"
+WINDOWS = LECTURE + "8 Windows and seams"
+NODULES = LECTURE + "9 Nodules, not voxels"
 MISCONCEPTIONS = {
     "hu-not-rescaled": Misconception(
         "stored numbers were taken for Hounsfield units",
@@ -56,7 +57,7 @@ MISCONCEPTIONS = {
         "scans of one patient are on both sides",
         "The same lungs, with the same nodules, are then trained on and tested. Split the patients, and let their "
         "scans follow.",
-        OUTLINES,
+        PATIENTS,
     ),
     "x-not-projected": Misconception(
         "x went into the sum as it is, without θ",
