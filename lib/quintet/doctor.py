@@ -51,7 +51,7 @@ def problems(report: dict[str, Any]) -> list[str]:
         found.append(f"Packages are not as in requirements.lock ({_some(packages['mismatched'])}): run `{ANEW}`.")
     absent = [name for name, data in report["data"].items() if not data["present"]]
     if absent:
-        found.append(f"Data not in the cache ({', '.join(absent)}): run `make data`.")
+        found.append(f"Data are missing ({', '.join(absent)}): run `make data`.")
     return found
 
 
@@ -89,7 +89,7 @@ def _rows(report: dict[str, Any]) -> list[tuple[str, str, str]]:
         rows.append(("packages", here, ANEW if bad else ""))
         rows += [(f"  {p['name']}", f"{p.get('installed', 'missing')}, should be {p['locked']}", "") for p in bad]
     rows += [
-        (f"data: {name}", "in the cache" if data["present"] else "missing", "" if data["present"] else "make data")
+        (f"data: {name}", "here" if data["present"] else "missing", "" if data["present"] else "make data")
         for name, data in report["data"].items()
     ]
     sandbox = report["sandbox"]

@@ -1,8 +1,9 @@
-"""Real data that packages carry, kept in one cache so that every notebook runs offline.
+"""Real data that packages carry, so that every notebook runs offline: in one cache, or read where the package has it.
 
 Each module here is one data set and offers `fetch(say=print) -> bool` (put it into the cache; False if nothing was to
-be done), `present() -> bool` and `load(...)`. Loading never touches the network: what is not there is a `DataMissing`
-that says how to get it. `python -m quintet.data` (or `make data`) fetches everything. A new data set is a new module.
+be done), `present() -> bool`, `folder() -> Path` (where it is) and `load(...)`. Loading never touches the network: what
+is not there is a `DataMissing` that says how to get it. `python -m quintet.data` (or `make data`) fetches everything. A
+new data set is a new module.
 """
 
 import gzip

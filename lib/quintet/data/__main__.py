@@ -4,7 +4,7 @@ import argparse
 import importlib
 import sys
 
-from quintet.data import DataMissing, cache_dir, names
+from quintet.data import DataMissing, names
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -14,13 +14,14 @@ def main(argv: list[str] | None = None) -> int:
     trouble = 0
     for name in names():
         try:
-            fetched = importlib.import_module(f"quintet.data.{name}").fetch(say)
+            source = importlib.import_module(f"quintet.data.{name}")
+            fetched = source.fetch(say)
         except DataMissing as error:
             print(error, file=sys.stderr)
             trouble = 2
             continue
         if fetched or not quiet:
-            say(f"{name}: ready in {cache_dir() / name}")
+            say(f"{name}: ready in {source.folder()}")
     return trouble
 
 

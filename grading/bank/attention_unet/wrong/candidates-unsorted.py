@@ -1,0 +1,14 @@
+# /// case
+# check = "attention_unet/nodules"
+# about = "in the labels' order"
+# ///
+
+# %% find_nodules
+def find_nodules(probability, threshold, spacing):
+    labels, count = ndimage.label(probability > threshold)
+    found = []
+    for k in range(1, count + 1):
+        where = np.argwhere(labels == k)
+        values = probability[labels == k]
+        found.append((tuple((where.mean(0) * spacing).tolist()), float(values.max())))
+    return found

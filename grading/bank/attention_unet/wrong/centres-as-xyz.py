@@ -1,0 +1,15 @@
+# /// case
+# check = "attention_unet/nodules"
+# misconception = "xyz-for-zyx"
+# about = "x first"
+# ///
+
+# %% find_nodules
+def find_nodules(probability, threshold, spacing):
+    labels, count = ndimage.label(probability > threshold)
+    found = []
+    for k in range(1, count + 1):
+        where = np.argwhere(labels == k)
+        values = probability[labels == k]
+        found.append((tuple((where.mean(0) * spacing)[::-1].tolist()), float(values.max())))
+    return sorted(found, key=lambda c: -c[1])

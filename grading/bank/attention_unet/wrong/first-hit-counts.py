@@ -1,0 +1,14 @@
+# /// case
+# check = "attention_unet/nodules"
+# about = "the first candidate inside, not the best"
+# ///
+
+# %% match
+def match(candidates, findings):
+    hits, touched = [], set()
+    for centre, diameter, relevant in findings:
+        inside = [i for i, (where, _) in enumerate(candidates) if math.dist(where, centre) < diameter / 2]
+        touched.update(inside)
+        if relevant:
+            hits.append(candidates[inside[0]][1] if inside else -math.inf)
+    return hits, [score for i, (_, score) in enumerate(candidates) if i not in touched]

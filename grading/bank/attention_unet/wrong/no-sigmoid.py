@@ -1,0 +1,11 @@
+# /// case
+# check = "attention_unet/gate"
+# about = "α without limits"
+# ///
+
+# %% gate
+def gate(x, g, theta, phi, psi):
+    a = theta(x)
+    b = F.interpolate(phi(g), size=a.shape[2:], mode="trilinear")
+    alpha = F.interpolate(psi((a + b).relu()), size=x.shape[2:], mode="trilinear")
+    return alpha * x, alpha

@@ -1,0 +1,10 @@
+# /// case
+# check = "attention_unet/dice"
+# misconception = "empty-mask"
+# about = "smooth is not used: NaN where all is empty"
+# ///
+
+# %% dice_loss
+def dice_loss(logits, target, smooth):
+    p, t = logits.sigmoid().flatten(1), target.flatten(1)
+    return (1 - 2 * (p * t).sum(1) / (p.sum(1) + t.sum(1))).mean()

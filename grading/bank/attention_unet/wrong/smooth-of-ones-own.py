@@ -1,0 +1,9 @@
+# /// case
+# check = "attention_unet/dice"
+# about = "1 for smooth"
+# ///
+
+# %% dice_loss
+def dice_loss(logits, target, smooth):
+    p, t = logits.sigmoid().flatten(1), target.flatten(1)
+    return (1 - (2 * (p * t).sum(1) + 1) / (p.sum(1) + t.sum(1) + 1)).mean()

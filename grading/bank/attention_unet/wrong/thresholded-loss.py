@@ -1,0 +1,10 @@
+# /// case
+# check = "attention_unet/dice"
+# about = "no gradient: masks for probabilities"
+# ///
+
+# %% dice_loss
+def dice_loss(logits, target, smooth):
+    p, t = logits.sigmoid().flatten(1), target.flatten(1)
+    p = (p > 0.5).float()
+    return (1 - (2 * (p * t).sum(1) + smooth) / (p.sum(1) + t.sum(1) + smooth)).mean()

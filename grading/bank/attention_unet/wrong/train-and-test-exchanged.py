@@ -1,0 +1,10 @@
+# /// case
+# check = "attention_unet/split"
+# about = "the share is trained on"
+# ///
+
+# %% split
+def split(patients, share, seed):
+    names = sorted(set(patients))
+    tested = set(np.random.default_rng(seed).permutation(names)[: round(share * len(names))].tolist())
+    return [i for i, p in enumerate(patients) if p in tested], [i for i, p in enumerate(patients) if p not in tested]
