@@ -31,7 +31,7 @@ labs: data ## generate the student labs from solutions/
 
 test: system data lint ## run all tests but those of Slurm
 	@.ci/system postgres hosts
-	@$(PY) -m pytest -n 2 --dist loadgroup --durations 20 --ignore tests/test_slurm.py $(ARGS)
+	@$(PY) -m pytest -n 2 --durations 20 --ignore tests/test_slurm.py $(ARGS)
 
 test-slurm: system data ## grade a class on a real Slurm, started on this machine
 	@.ci/system slurm
