@@ -131,7 +131,7 @@ def _graded(
                 return generator
 
             first, *again = map(counted, asked)
-            verdict = run.judge(bank.submission(lab, job[1]), first, of_lab(lab), limits, again=again)
+            verdict = run.judge(bank.for_checks(bank.submission(lab, job[1])), first, of_lab(lab), limits, again=again)
             bar.advance(task, left)  # what a submission that ended early was not asked
             return verdict
 

@@ -6,7 +6,9 @@ for a wrong one, which check must catch it and which misconception must be named
 reference is the solution itself, the blank one the released lab.
 """
 
+import symtable
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,3 +93,31 @@ def submission(lab: str, case: Case) -> NotebookNode:
     if filled:
         raise ValueError(f"{case.name}: lab {lab} has no cell {', '.join(filled)}")
     return nbformat.from_dict(notebook)
+
+
+def for_checks(notebook: NotebookNode) -> NotebookNode:
+    """The submission without the cells that no check depends on: trainings and figures between the steps, which take
+    most of the time. What stays is each step, each check, all before the first step, and what defines a name that one
+    of these looks up. Whole if a cell is no plain Python."""
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    roles = [cell.metadata.get("nbgrader", {}) for cell in code]
+    first = next(i for i, role in enumerate(roles) if role.get("solution"))
+    kept, needed = [], set()
+    for i, cell in reversed(list(enumerate(code))):
+        try:
+            top = symtable.symtable(cell.source, "cell", "exec")
+        except (SyntaxError, ValueError):
+            return notebook
+        defines = {s.get_name() for s in top.get_symbols() if s.is_assigned() or s.is_imported() or s.is_namespace()}
+        if i < first or roles[i].get("solution") or roles[i].get("grade") or defines & needed:
+            kept.insert(0, cell)
+            needed.update(_looked_up(top))
+    return nbformat.from_dict({**notebook, "cells": kept})
+
+
+def _looked_up(scope: symtable.SymbolTable) -> Iterator[str]:
+    """Names that a cell, its functions and classes included, looks up among those of the notebook."""
+    top = scope.get_type() == "module"
+    yield from (s.get_name() for s in scope.get_symbols() if s.is_referenced() and (top or s.is_global()))
+    for inner in scope.get_children():
+        yield from _looked_up(inner)

@@ -4,6 +4,7 @@ import ast
 import re
 
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 
 from quintet import checks
 from quintet_grading import bank, mutants, run
@@ -74,6 +75,28 @@ def test_mutants_change_one_thing_each_and_compile():
 @pytest.mark.parametrize("lab", labs())
 def test_every_mutant_listed_as_equivalent_exists(lab):
     assert set(mutants.equivalent(lab)) <= {(m.cell, m.change) for m in mutants.mutants(lab)}
+
+
+STEP, CHECK, SHOWN = {"solution": True}, {"grade": True}, {}
+
+
+def test_an_audit_leaves_out_what_no_check_depends_on():
+    cells = [
+        ("set-up", "import math", SHOWN),
+        ("step", "def area(x):\n    y = PI * x\n    return y", STEP),
+        ("for-pi", "TWO = 2", SHOWN),
+        ("pi", "PI = TWO / 2 * math.pi", SHOWN),  # the step looks it up
+        ("figure", "y = [area(x) for x in range(9)]\nprint(y)", SHOWN),  # the step's y is its own
+        ("check", 'check("circle/area")', CHECK),
+        ("end", "z = y", SHOWN),
+    ]
+
+    def kept(cells):
+        notebook = new_notebook(cells=[new_code_cell(s, id=i, metadata={"nbgrader": role}) for i, s, role in cells])
+        return [cell.id for cell in bank.for_checks(notebook).cells]
+
+    assert kept(cells) == ["set-up", "step", "for-pi", "pi", "check"]
+    assert len(kept([*cells, ("magic", "%timeit area(1)", SHOWN)])) == 8, "whole: that is no plain Python"
 
 
 @pytest.mark.parametrize(
