@@ -102,17 +102,21 @@ def for_checks(notebook: NotebookNode) -> NotebookNode:
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     roles = [cell.metadata.get("nbgrader", {}) for cell in code]
     first = next(i for i, role in enumerate(roles) if role.get("solution"))
-    kept, needed = [], set()
-    for i, cell in reversed(list(enumerate(code))):
-        try:
-            top = symtable.symtable(cell.source, "cell", "exec")
-        except (SyntaxError, ValueError):
-            return notebook
-        defines = {s.get_name() for s in top.get_symbols() if s.is_assigned() or s.is_imported() or s.is_namespace()}
-        if i < first or roles[i].get("solution") or roles[i].get("grade") or defines & needed:
-            kept.insert(0, cell)
-            needed.update(_looked_up(top))
-    return nbformat.from_dict({**notebook, "cells": kept})
+    try:
+        scopes = [symtable.symtable(cell.source, "cell", "exec") for cell in code]
+    except (SyntaxError, ValueError):
+        return notebook
+    defines = [
+        {s.get_name() for s in top.get_symbols() if s.is_assigned() or s.is_imported() or s.is_namespace()}
+        for top in scopes
+    ]
+    kept = {i for i, role in enumerate(roles) if i < first or role.get("solution") or role.get("grade")}
+    while True:  # a function looks its names up when it is called, so that what it needs may stand below it
+        needed = {name for i in kept for name in _looked_up(scopes[i])}
+        more = {i for i in range(len(code)) if defines[i] & needed} - kept
+        if not more:
+            return nbformat.from_dict({**notebook, "cells": [code[i] for i in sorted(kept)]})
+        kept |= more
 
 
 def _looked_up(scope: symtable.SymbolTable) -> Iterator[str]:
