@@ -33,6 +33,8 @@ def relight(limit):
 # %% pipeline
 def pipeline(train, size, p_flip, p_one, choices, seed):
     rng = np.random.default_rng(seed)
+    for choice in choices:
+        choice.set_random_seed(int(rng.integers(2**31)))
 
     def transform(image, mask):
         image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)

@@ -45,7 +45,7 @@ def split(n, block, gap, seed):
 
 # %% paired
 def paired(run, seeds, confidence):
-    metrics = torch.tensor([[run(arm, s) for arm in (False, True)] for s in seeds], dtype=torch.float64)
+    metrics = torch.tensor([[run(arm, s) for arm in (False, True)] for s in seeds])  # float32
     d = metrics.diff(dim=1)[:, 0]
     half = float(stats.t(df=len(d) - 1).isf((1 - confidence) / 2)) * d.std() / len(d) ** 0.5
     return torch.stack([d.mean(), d.mean() - half, d.mean() + half])

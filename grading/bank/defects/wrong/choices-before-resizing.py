@@ -1,6 +1,6 @@
 # /// case
 # check = "defects/pipeline"
-# about = "42, whatever the seed is"
+# about = "the picture is resized last"
 # ///
 
 # %% pipeline
@@ -8,6 +8,6 @@ def pipeline(train, size, p_flip, p_one, choices, seed):
     resize = A.Resize(size, size, interpolation=cv2.INTER_AREA)
     if not train:
         return A.Compose([resize])
-    t = A.Compose([resize, A.HorizontalFlip(p=p_flip), A.VerticalFlip(p=p_flip), A.OneOf(choices, p=p_one)])
-    t.set_random_state(np.random.default_rng(42), random.Random(42))
+    t = A.Compose([A.HorizontalFlip(p=p_flip), A.VerticalFlip(p=p_flip), A.OneOf(choices, p=p_one), resize])
+    t.set_random_state(np.random.default_rng(seed), random.Random(seed))
     return t

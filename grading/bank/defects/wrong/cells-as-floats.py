@@ -1,16 +1,19 @@
 # /// case
 # check = "defects/split"
-# about = "blocks of 32, the lab's own"
+# about = "cell numbers as floats, with which nothing can be indexed"
 # ///
 
 # %% split
 def split(n, block, gap, seed):
-    block = 32
+
     blocks = math.ceil(n / block)
     order = np.random.default_rng(seed).permutation(blocks)
+    fifth = blocks // 5
     owner = np.zeros(blocks, dtype=int)
-    owner[order[: blocks // 5]] = 1
-    owner[order[blocks // 5 : 2 * (blocks // 5)]] = 2
+    owner[order[: fifth]] = 1
+    owner[order[fifth : 2 * fifth]] = 2
     cell = np.arange(n)
     own, before = owner[cell // block], owner[np.maximum(cell - gap, 0) // block]
-    return tuple(torch.from_numpy(cell[(own == k) & (before == k)]) for k in range(3))
+    after = own
+
+    return tuple(torch.from_numpy(cell[(own == k) & (before == k) & (after == k)]).float() for k in range(3))

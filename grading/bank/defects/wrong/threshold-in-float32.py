@@ -1,6 +1,6 @@
 # /// case
 # check = "defects/threshold"
-# about = "zero"
+# about = "scores of float64 are rounded to float32"
 # ///
 
 # %% threshold
@@ -9,5 +9,5 @@ def threshold(score, defective, required, confidence):
     n = len(caught)
     for k in range(1, n + 1):
         if lower_bound(k, n, confidence) >= required:
-            return 0.0
+            return float(caught[k - 1].float())
     return None

@@ -1,0 +1,18 @@
+# /// case
+# check = "defects/transforms"
+# about = "a shift of all and white noise, as unlike 4 pixels apart as it should be"
+# ///
+
+# %% elastic
+def elastic(spread, sigma):
+    rng, gain = np.random.default_rng(), 2 * sigma * math.sqrt(math.pi)
+
+    def t(image, mask):
+        w = 1 - math.exp(-4 / sigma**2)
+        dx, dy = (spread * (w**0.5 * rng.standard_normal(image.shape) + (1 - w) ** 0.5 * rng.standard_normal()) for _ in range(2))
+        y, x = np.mgrid[: image.shape[0], : image.shape[1]]
+        to = (x + dx).astype(np.float32), (y + dy).astype(np.float32)
+        image = cv2.remap(image, *to, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        return {"image": image, "mask": cv2.remap(mask, *to, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101)}
+
+    return t
