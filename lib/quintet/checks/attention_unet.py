@@ -843,6 +843,9 @@ def sliding(student: Student, rng: np.random.Generator) -> None:
         size = int(rng.integers(4, 9))
         got = _lists(student.starts(size, size, 2))
         near(got, [0], what="the list of starts where one window is the whole length")
+        step = int(rng.integers(2, size))
+        got = _lists(student.starts(size + 2 * step - 1, size, step))
+        near(got, [0, step, 2 * step - 1], what="the list of starts where a voxel is missing for a whole step")
         got = _lists(student.starts(size + 1, size, size))
         near(got, [0, 1], what="the list of starts where the second is one further on")
 
