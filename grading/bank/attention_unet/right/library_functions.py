@@ -1,5 +1,5 @@
 # /// case
-# about = "torch and cv2 functions for whole steps; a class for the gate; graphs where none is needed"
+# about = "torch and cv2 functions for whole steps; a class for the gate; graphs where none is needed; generators, views, a zip"
 # ///
 
 # %% window
@@ -18,6 +18,13 @@ def inside(outline, shape):
     cv2.drawContours(mask, [outline.astype(np.int32)[:, None]], -1, 2, thickness=cv2.FILLED)
     cv2.drawContours(mask, [outline.astype(np.int32)[:, None]], -1, 1, thickness=1)
     return torch.from_numpy(mask == 2)
+
+# %% split
+def split(patients, share, seed):
+    names = sorted(set(patients))
+    tested = set(random.Random(seed).sample(names, round(share * len(names))))
+    yield [i for i, p in enumerate(patients) if p not in tested]
+    yield [i for i, p in enumerate(patients) if p in tested]
 
 # %% gate
 def gate(x, g, theta, phi, psi):
@@ -58,3 +65,23 @@ def sliding_window(volume, predict, weight, step):
     above.index_add_(0, places, found)
     below.index_add_(0, places, weight.flatten().repeat(len(boxes)))
     return (above / below).view(volume.shape)
+
+# %% find_nodules
+def find_nodules(probability, threshold, spacing):
+    labels, k = ndimage.label(probability > threshold)
+    ids = np.arange(1, k + 1)
+    scores = np.array([probability[labels == i].max() for i in ids])
+    centres = [np.argwhere(labels == i).mean(0) * np.array(spacing) for i in ids]
+    order = np.argsort(-scores)
+    return zip([centres[i] for i in order], scores[order])
+
+# %% match
+def match(candidates, findings):
+    hits, false = [], dict(enumerate(s for _, s in candidates))
+    for centre, diameter, relevant in findings:
+        inside = [i for i, (c, _) in enumerate(candidates) if math.dist(c, centre) < diameter / 2]
+        for i in inside:
+            false.pop(i, None)
+        if relevant:
+            hits.append(max((candidates[i][1] for i in inside), default=-math.inf))
+    return hits, false.values()

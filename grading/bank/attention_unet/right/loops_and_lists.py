@@ -68,7 +68,7 @@ def dice_scores(predicted, target):
 def dice_loss(logits, target, smooth):
     losses = []
     for z, t in zip(logits, target):
-        p = 1 / (1 + torch.exp(-z))
+        p = 0.5 * (1 + torch.tanh(z / 2))
         losses.append(1 - (2 * p[t].sum() + smooth) / (p.sum() + t.sum() + smooth))
     return sum(losses) / len(losses)
 
@@ -84,7 +84,7 @@ def starts(length, size, step):
 def sliding_window(volume, predict, weight, step):
     """Each window in a volume of its own."""
     (D, H, W), (d, h, w) = volume.shape, weight.shape
-    above = below = 0
+    above = below = torch.zeros(D, H, W)
     for z in starts(D, d, step[0]):
         for y in starts(H, h, step[1]):
             for x in starts(W, w, step[2]):
@@ -103,7 +103,7 @@ def find_nodules(probability, threshold, spacing):
         while todo:
             v = todo.pop()
             part.append(v)
-            for step in itertools.product((-1, 0, 1), repeat=3):
+            for step in ((1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1)):
                 w = tuple(a + b for a, b in zip(v, step))
                 if w in left:
                     left.remove(w)

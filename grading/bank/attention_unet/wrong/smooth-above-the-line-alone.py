@@ -1,5 +1,6 @@
 # /// case
 # check = "attention_unet/dice"
+# misconception = "smooth-on-one-side"
 # about = "smooth in the numerator"
 # ///
 

@@ -1,6 +1,6 @@
 # /// case
 # check = "attention_unet/dice"
-# misconception = "empty-mask"
+# misconception = "smooth-on-one-side"
 # about = "silence costs everything"
 # ///
 

@@ -1,9 +1,0 @@
-# /// case
-# check = "attention_unet/dice"
-# about = "Dice, not 1 minus it"
-# ///
-
-# %% dice_loss
-def dice_loss(logits, target, smooth):
-    p, t = logits.sigmoid().flatten(1), target.flatten(1)
-    return ((2 * (p * t).sum(1) + smooth) / (p.sum(1) + t.sum(1) + smooth)).mean()

@@ -1,9 +1,0 @@
-# /// case
-# check = "attention_unet/gate"
-# about = "looks at g alone"
-# ///
-
-# %% gate
-def gate(x, g, theta, phi, psi):
-    alpha = F.interpolate(psi(phi(g).relu()).sigmoid(), size=x.shape[2:], mode="trilinear")
-    return alpha * x, alpha
