@@ -818,7 +818,7 @@ def sliding(student: Student, rng: np.random.Generator) -> None:
             size = int(rng.integers(4, 9))
             step = int(rng.integers(2, size))
             rest = 0 if fits else int(rng.integers(1, step))
-            return size + int(rng.integers(2, 5)) * step + rest, size, step
+            return size + int(rng.integers(3, 6)) * step + rest, size, step
 
         return inputs
 
@@ -920,13 +920,13 @@ NOTHING = -math.inf
 
 
 def _blobs(rng: np.random.Generator) -> tuple[np.ndarray, float, list[float]]:
-    """Probabilities (z, y, x) in which 3 to 5 blobs stand apart, a threshold, and the spacing."""
+    """Probabilities (z, y, x) in which 4 or 5 blobs stand apart, a threshold, and the spacing."""
     cells = [int(n) for n in rng.choice([2, 3], 3)]
     cells[int(rng.integers(3))] = 2
     threshold = float(rng.choice([0.25, 0.5, 0.375]))
     shape = [5 * c + int(extra) for c, extra in zip(cells, rng.permutation([0, 1, 2]), strict=True)]
     p = rng.uniform(0, 0.9 * threshold, shape).astype(np.float32)
-    places = rng.permutation(list(itertools.product(*map(range, cells))))[: int(rng.integers(3, 6))]
+    places = rng.permutation(list(itertools.product(*map(range, cells))))[: int(rng.integers(4, 6))]
     for place in places:
         size = rng.permutation([2, 3, rng.integers(2, 4)])
         corner = 5 * place + [int(rng.integers(0, 5 - s)) for s in size]  # a voxel of each cell stays free

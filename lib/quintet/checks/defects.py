@@ -19,7 +19,7 @@ from torch import Tensor
 
 from quintet.checks import Either, Misconception, Mismatch, asking, case, check, draw, near, show_value
 from quintet.checks.near import ANY, plain
-from quintet.student import Ref, Student
+from quintet.student import Student
 
 LECTURE = "lecture 3.1 defects, section "
 PIPELINE = LECTURE + "3 Picture and mask together"
@@ -218,10 +218,16 @@ def _row(got: Any) -> Any:
 # ---- 1 two transforms
 
 # Runs a student's transform often, on their side: only arrays travel. Last, whether it left its arguments alone.
+# Seeded, as far as libraries are: the same work gets the same verdict wherever it is checked.
 OFTEN = """
+import random
 import numpy as np
 
-def often(transform, image, mask, n):
+def often(transform, image, mask, n, seed):
+    random.seed(seed)
+    np.random.seed(seed)
+    if hasattr(transform, "set_random_seed"):
+        transform.set_random_seed(seed)
     calls = [(image.copy(), mask.copy()) for _ in range(n)]
     out = [transform(image=i, mask=m) for i, m in calls]
     alone = all(np.array_equal(a, b) for call in calls for a, b in zip(call, (image, mask)))
@@ -270,7 +276,7 @@ def transforms(student: Student, rng: np.random.Generator) -> None:
     ramp = np.tile(np.arange(size, dtype=np.uint8), (size, 1))
 
     def often(transform, image, mask, n, levels=None):
-        got = given.often(transform, image, mask, n)
+        got = given.often(transform, image, mask, n, int(rng.integers(2**31)))
         return (*_pictures(got, (n, *image.shape), levels), got[2] is True)
 
     def between(low: float, high: float) -> float:
@@ -619,7 +625,7 @@ def tests(split, n, block, gap, seeds):
         try:
             out.append([[operator.index(i) for i in part] for part in parts])
         except TypeError:
-            return None
+            return (parts,)
     return out
 """
 
@@ -688,9 +694,10 @@ def split(student: Student, rng: np.random.Generator) -> None:
     def ask(n: int, block: int, gap: int, seeds: int | list[int]) -> list[np.ndarray]:
         seeds = [int(s) for s in rng.choice(10**6, seeds, replace=False)] if isinstance(seeds, int) else seeds
         got = given.tests(student.split, n, block, gap, seeds)
-        if got is None:
+        if isinstance(got, tuple):  # one split, which is no lists of numbers
+            near(*got, [ANY] * 3, what="the split")
             _fail("the numbers of cells should be whole numbers (integers), with which pictures can be picked")
-        if isinstance(got, Ref) or not isinstance(got, list) or len(got) != len(seeds):
+        if not isinstance(got, list) or len(got) != len(seeds):
             _fail("the split should be three lists of cells: training, validation, test")
         return [_owners(parts, n, block, gap) for parts in got]
 
@@ -789,6 +796,7 @@ def ablation(student: Student, rng: np.random.Generator) -> None:
             return scale * 0.8 + 0.03 * math.sin(seed) + 0.01 * augment * math.cos(seed)  # nobody asked for it
 
         got = _row(student.paired(run, seeds, confidence))
+        near(got, [ANY] * 3, what="(difference, low, high)")
         arms = [{seed for augment, seed in calls if augment is arm} for arm in (True, False)]
         if arms[0] and arms[1] and arms[0] != arms[1]:
             _fail("the runs with and without augmentation have different seeds", "arms-on-different-seeds")

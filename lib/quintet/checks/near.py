@@ -113,7 +113,7 @@ def difference(got: Any, want: Any, what: str, n: int, eps: float | None, dtype:
         if not isinstance(got, (list, tuple)):
             return f"{what} should be {_kind(want)}, but it is {_kind(got)}"
         if len(got) != len(want):
-            return f"{what} should have {len(want)} items, but it has {_size(len(got), len(want))}"
+            return _length(got, want, what)
         names = [f"{what}[{i}]" for i in range(len(want))]
         return _first(difference(g, w, name, n, eps, dtype) for g, w, name in zip(got, want, names, strict=True))
     if isinstance(want, dict):
@@ -245,8 +245,10 @@ def _shape(got: torch.Tensor) -> str:
     return "another one" if keep_secret.get() else str(tuple(got.shape))
 
 
-def _size(got: int, want: int) -> str:
-    return ("more" if got > want else "fewer") if keep_secret.get() else str(got)
+def _length(got: list | tuple, want: list | tuple, what: str) -> str:
+    if keep_secret.get():  # how many there are may be what was asked for
+        return f"{what} should have another number of items"
+    return f"{what} should have {len(want)} items, but it has {len(got)}"
 
 
 def _keys(got: Any, want: dict) -> str:
